@@ -1,0 +1,101 @@
+package models
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Migrations are forward only: a file that has been released is never edited.
+//
+//go:embed migrations
+var migrationFiles embed.FS
+
+type migration struct {
+	version int64
+	name    string
+	script  string
+}
+
+// migrations lists an engine's migrations, in order, numbered from 1 without gaps.
+func migrations(engine string) ([]migration, error) {
+	dir := path.Join("migrations", engine)
+	files, err := fs.ReadDir(migrationFiles, dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []migration
+	for i, f := range files { // ReadDir sorts by name
+		number, _, _ := strings.Cut(f.Name(), "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || version != int64(i+1) {
+			return nil, fmt.Errorf("migration %s is out of sequence: number %d is next", f.Name(), i+1)
+		}
+		script, err := fs.ReadFile(migrationFiles, path.Join(dir, f.Name()))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, migration{version, strings.TrimSuffix(f.Name(), ".sql"), string(script)})
+	}
+	return list, nil
+}
+
+// migrate brings a database up to date. The version is read inside the
+// transaction that applies the next migration, so of two processes that start
+// together the second finds the first one's work done.
+func migrate(ctx context.Context, e engine, name string, now time.Time) (applied []string, err error) {
+	list, err := migrations(name)
+	if err != nil {
+		return nil, err
+	}
+	at, err := schemaVersion(e.read(ctx))
+	if err != nil {
+		return nil, err
+	}
+	if at > int64(len(list)) {
+		return nil, fmt.Errorf("%w: its schema is version %d, this binary knows %d", ErrSchemaNewer, at, len(list))
+	}
+	for _, m := range list[at:] {
+		ran := false
+		err := e.write(ctx, func(tx DB) (err error) {
+			ran, err = applyMigration(tx, m, now)
+			return err
+		})
+		if err != nil {
+			return applied, fmt.Errorf("migration %s: %w", m.name, err)
+		}
+		if ran {
+			applied = append(applied, m.name)
+		}
+	}
+	return applied, nil
+}
+
+func applyMigration(tx DB, m migration, now time.Time) (ran bool, err error) {
+	at, err := schemaVersion(tx)
+	if err != nil || at >= m.version {
+		return false, err
+	}
+	if err := tx.exec(`CREATE TABLE IF NOT EXISTS schema_migrations (
+		version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)`); err != nil {
+		return false, err
+	}
+	if err := tx.exec(m.script); err != nil {
+		return false, err
+	}
+	return true, tx.exec("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, ?, ?)",
+		m.version, m.name, Micros(now))
+}
+
+// schemaVersion gives the number of the last migration applied, 0 for none.
+func schemaVersion(db DB) (int64, error) {
+	if !db.gorm().Migrator().HasTable("schema_migrations") {
+		return 0, nil
+	}
+	return scalar(db, "SELECT coalesce(max(version), 0) FROM schema_migrations")
+}

@@ -1,0 +1,228 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+	"gorm.io/driver/sqlite"
+	"gorm.io/gorm"
+)
+
+// minSQLite is the first version without the write-ahead log's reset
+// corruption (sqlite.org/wal.html, "The WAL-reset bug").
+const minSQLite = 3051003
+
+// sqliteEngine is one file: a pool of readers, and one writer whose queue is
+// committed together.
+type sqliteEngine struct {
+	path    string
+	readers *sql.DB
+	reads   *gorm.DB
+	writes  *sql.DB
+	writer  *writer
+}
+
+// pragma is a setting that each connection gets as it is opened, and that is
+// read back at start: a setting that silently did not take is a lost write
+// later.
+type pragma struct{ name, value, want string }
+
+// sharedPragmas are every connection's. busy_timeout comes first, so that the
+// others wait for a lock instead of failing.
+var sharedPragmas = []pragma{
+	{"busy_timeout", "5000", "5000"},               // another process may be writing
+	{"foreign_keys", "ON", "1"},                    // off by default, for each connection
+	{"trusted_schema", "OFF", "0"},                 // a crafted file cannot call functions from its schema
+	{"journal_size_limit", "67108864", "67108864"}, // give back a log that a burst left behind
+	{"cell_size_check", "ON", "1"},                 // notice a damaged page when it is read
+}
+
+var writerPragmas = append([]pragma{
+	{"busy_timeout", "5000", "5000"},
+	{"journal_mode", "WAL", "wal"}, // readers do not wait for the writer
+	{"synchronous", "FULL", "2"},   // an acknowledged write survives power loss
+}, sharedPragmas...)
+
+var readerPragmas = append(sharedPragmas[:len(sharedPragmas):len(sharedPragmas)],
+	pragma{"query_only", "ON", "1"}) // a read handle cannot write by mistake
+
+func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine, err error) {
+	if _, version, _ := sqlite3.Version(); version < minSQLite {
+		return nil, fmt.Errorf("SQLite %d is too old: at least %d is needed", version, minSQLite)
+	}
+	path = strings.TrimPrefix(path, "//")
+	if path == "" || strings.Contains(path, ":memory:") {
+		return nil, fmt.Errorf("%q is not a file: use sqlite:FILE", path)
+	}
+	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	e := &sqliteEngine{path: path}
+	defer func() {
+		if err != nil {
+			_ = e.close()
+		}
+	}()
+
+	e.writes = sql.OpenDB(newSQLiteConnector(path, "_txlock=immediate", writerPragmas))
+	e.writes.SetMaxOpenConns(1)
+	if err := verifySQLite(ctx, e.writes, writerPragmas); err != nil {
+		return nil, err
+	}
+	writes, err := openGorm(e.writes, opts)
+	if err != nil {
+		return nil, err
+	}
+
+	e.readers = sql.OpenDB(newSQLiteConnector(path, "mode=ro", readerPragmas))
+	// Each reader keeps a page cache; more of them than can run only wait.
+	n := max(4, runtime.GOMAXPROCS(0)*2)
+	e.readers.SetMaxOpenConns(n)
+	e.readers.SetMaxIdleConns(n)
+	if err := verifySQLite(ctx, e.readers, readerPragmas); err != nil {
+		return nil, err
+	}
+	if e.reads, err = openGorm(e.readers, opts); err != nil {
+		return nil, err
+	}
+	e.writer = startWriter(writes)
+	return e, nil
+}
+
+// createPrivate makes the file if there is none, readable by its owner only:
+// it will hold password hashes. SQLite gives its log files the same mode.
+func createPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func openGorm(db *sql.DB, opts Options) (*gorm.DB, error) {
+	g, err := gorm.Open(sqlite.New(sqlite.Config{Conn: db}), gormConfig(opts))
+	if err != nil {
+		return nil, translate(err)
+	}
+	return g, nil
+}
+
+// sqliteConnector opens connections that all carry the same pragmas. One sent
+// through the pool would reach a single connection only.
+type sqliteConnector struct {
+	dsn    string
+	driver *sqlite3.SQLiteDriver
+}
+
+func newSQLiteConnector(path, params string, pragmas []pragma) *sqliteConnector {
+	// The statement cache spares parsing the same few queries again.
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: params + "&_stmt_cache_size=64"}).String()
+	set := func(conn *sqlite3.SQLiteConn) error {
+		for _, p := range pragmas {
+			if _, err := conn.Exec("PRAGMA "+p.name+" = "+p.value, nil); err != nil {
+				return fmt.Errorf("set %s: %w", p.name, err)
+			}
+		}
+		return nil
+	}
+	return &sqliteConnector{dsn: dsn, driver: &sqlite3.SQLiteDriver{ConnectHook: set}}
+}
+
+// Connect implements driver.Connector.
+func (c *sqliteConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+
+// Driver implements driver.Connector.
+func (c *sqliteConnector) Driver() driver.Driver { return c.driver }
+
+// verifySQLite reads the pragmas back and makes sure that the schema can be
+// read and is ours.
+func verifySQLite(ctx context.Context, db *sql.DB, pragmas []pragma) error {
+	for _, p := range pragmas {
+		var got string
+		if err := db.QueryRowContext(ctx, "PRAGMA "+p.name).Scan(&got); err != nil {
+			return translate(err)
+		}
+		if got != p.want {
+			return fmt.Errorf("SQLite has %s = %s where %s was asked for", p.name, got, p.want)
+		}
+	}
+	var tables, ours int
+	err := db.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations')
+		FROM sqlite_schema WHERE type = 'table'`).Scan(&tables, &ours)
+	if err != nil {
+		return translate(err)
+	}
+	if tables > 0 && ours == 0 {
+		return fmt.Errorf("%w: it has tables, but none of ours", ErrCorrupt)
+	}
+	return nil
+}
+
+func (e *sqliteEngine) read(ctx context.Context) DB { return DB{base: e.reads, ctx: ctx} }
+
+func (e *sqliteEngine) write(ctx context.Context, fn func(DB) error) error {
+	return e.writer.do(ctx, fn)
+}
+
+func (e *sqliteEngine) migrate(ctx context.Context, now time.Time) ([]string, error) {
+	return migrate(ctx, e, "sqlite", now)
+}
+
+func (e *sqliteEngine) stats() Stats {
+	return Stats{Writes: e.writer.writes.Load(), Commits: e.writer.commits.Load()}
+}
+
+// close drains the writer, then folds the log into the file, so that what is
+// left is one file that can be copied.
+func (e *sqliteEngine) close() error {
+	if e.writer != nil {
+		e.writer.stop()
+	}
+	var errs []error
+	if e.readers != nil {
+		errs = append(errs, e.readers.Close())
+	}
+	if e.writes != nil {
+		if e.writer != nil {
+			_, err := e.writes.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+			errs = append(errs, err)
+		}
+		errs = append(errs, e.writes.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// translateSQLite sorts SQLite's result codes (sqlite.org/rescode.html) into
+// this package's errors.
+func translateSQLite(err error) error {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Code {
+	case sqlite3.ErrConstraint:
+		switch e.ExtendedCode {
+		case sqlite3.ErrConstraintUnique, sqlite3.ErrConstraintPrimaryKey:
+			return fmt.Errorf("%w: %w", ErrDuplicate, err)
+		case sqlite3.ErrConstraintForeignKey:
+			return fmt.Errorf("%w: %w", ErrReference, err)
+		}
+		return err
+	case sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrReadonly, sqlite3.ErrBusy, sqlite3.ErrLocked,
+		sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrProtocol, sqlite3.ErrNomem:
+		return fmt.Errorf("%w: %w (%s)", ErrUnavailable, err, strconv.Itoa(int(e.ExtendedCode)))
+	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat:
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}

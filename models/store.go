@@ -1,0 +1,234 @@
+// Package models holds the rows, every query on them, and the store they live
+// in: engines, connection pools, transactions and migrations. It knows nothing
+// of who may do what.
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+)
+
+// Store is one database behind one of the engines. Services read and write
+// through it and cannot tell which engine it is.
+type Store struct {
+	engine engine
+	now    func() time.Time
+}
+
+// engine is the seam at which a second kind of database is added.
+type engine interface {
+	// read gives a handle for queries that need no transaction.
+	read(ctx context.Context) DB
+	// write runs fn in a transaction and returns once it is durable.
+	write(ctx context.Context, fn func(DB) error) error
+	// migrate applies the pending migrations, once, however many ask.
+	migrate(ctx context.Context, now time.Time) (applied []string, err error)
+	// stats counts what was asked of the engine since it was opened.
+	stats() Stats
+	close() error
+}
+
+// Stats counts writes and the durable commits that carried them.
+type Stats struct {
+	Writes  int64
+	Commits int64
+}
+
+// Options are what a store needs besides its URL.
+type Options struct {
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Open opens the database that a URL such as "sqlite:dueto.db" names, creating
+// the file if there is none. It fails with ErrCorrupt on what is not a database
+// of ours, and with ErrUnavailable on a file that cannot be opened.
+func Open(ctx context.Context, url string, opts Options) (*Store, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch scheme {
+	case "sqlite":
+		e, err := openSQLite(ctx, rest, opts)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", url, err)
+		}
+		return &Store{engine: e, now: opts.Now}, nil
+	default:
+		return nil, fmt.Errorf("open database: no engine for %q; use sqlite:FILE", scheme+":")
+	}
+}
+
+// Read gives a handle for queries outside a transaction, bound to ctx.
+func (s *Store) Read(ctx context.Context) DB { return s.engine.read(ctx) }
+
+// Write runs fn in a transaction and returns once the commit is durable, or
+// with fn's error once everything fn did is undone. A ctx that ends while the
+// write waits its turn cancels it; once fn has begun, nothing does. fn may run
+// on another goroutine, must use only the handle it is given, and should not
+// compute for long: other writes wait behind it.
+func (s *Store) Write(ctx context.Context, fn func(tx DB) error) error {
+	return s.engine.write(ctx, fn)
+}
+
+// Migrate applies the migrations that the database lacks and returns their
+// names. It fails with ErrSchemaNewer when the database is ahead of the binary.
+func (s *Store) Migrate(ctx context.Context) ([]string, error) {
+	return s.engine.migrate(ctx, s.now())
+}
+
+// Ready reports whether the store answers reads and takes writes, by doing both.
+func (s *Store) Ready(ctx context.Context) error {
+	if _, err := scalar(s.Read(ctx), "SELECT at FROM store_probe"); err != nil {
+		return err
+	}
+	return s.Write(ctx, func(tx DB) error {
+		return tx.exec("UPDATE store_probe SET at = ?", Micros(s.now()))
+	})
+}
+
+// Stats returns the counters of writes and commits.
+func (s *Store) Stats() Stats { return s.engine.stats() }
+
+// Close waits for accepted writes, then closes the database.
+func (s *Store) Close() error { return s.engine.close() }
+
+// DB is a handle that queries run on: a pool, or the transaction of a Write.
+type DB struct {
+	base *gorm.DB
+	ctx  context.Context
+}
+
+// gorm gives the handle as gorm's, for all but the hottest queries.
+func (db DB) gorm() *gorm.DB { return db.base.WithContext(db.ctx) }
+
+// query runs a statement past gorm, whose reflection costs more than the
+// database does on single reads and pages; see bench/RESULTS.md.
+func (db DB) query(query string, args ...any) (*sql.Rows, error) {
+	rows, err := db.base.Statement.ConnPool.QueryContext(db.ctx, query, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return rows, nil
+}
+
+func (db DB) exec(query string, args ...any) error {
+	_, err := db.execCount(query, args...)
+	return err
+}
+
+// execCount runs a statement and returns how many rows it changed.
+func (db DB) execCount(query string, args ...any) (int64, error) {
+	res, err := db.base.Statement.ConnPool.ExecContext(db.ctx, query, args...)
+	if err != nil {
+		return 0, translate(err)
+	}
+	return res.RowsAffected()
+}
+
+// scalar reads one integer, or fails with ErrNotFound.
+func scalar(db DB, query string, args ...any) (int64, error) {
+	var n int64
+	err := first(db, func(rows *sql.Rows) error { return rows.Scan(&n) }, query, args...)
+	return n, err
+}
+
+// first hands the first row to scan, or fails with ErrNotFound.
+func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	found := false
+	err := each(db, func(rows *sql.Rows) error {
+		if found {
+			return nil
+		}
+		found = true
+		return scan(rows)
+	}, query, args...)
+	if err == nil && !found {
+		return ErrNotFound
+	}
+	return err
+}
+
+// each hands every row to scan and closes the rows before it returns, so that
+// no caller asks the pool for a second connection while it holds a first.
+func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := db.query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("scan row: %w", err)
+		}
+	}
+	return translate(rows.Err())
+}
+
+// affectedOne turns "nothing matched" into ErrNotFound.
+func affectedOne(n int64, err error) error {
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+// translate turns an error of gorm or of an engine into one of this package's.
+func translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return ErrNotFound
+	case errors.Is(err, gorm.ErrDuplicatedKey):
+		return fmt.Errorf("%w: %w", ErrDuplicate, err)
+	case errors.Is(err, gorm.ErrForeignKeyViolated):
+		return fmt.Errorf("%w: %w", ErrReference, err)
+	default:
+		return translateSQLite(err)
+	}
+}
+
+// gormConfig is what every engine opens gorm with.
+func gormConfig(opts Options) *gorm.Config {
+	return &gorm.Config{
+		TranslateError:         true,
+		SkipDefaultTransaction: true, // writes are in a transaction of ours already
+		DisableAutomaticPing:   true,
+		NowFunc:                func() time.Time { return opts.Now().UTC() },
+		Logger: logger.NewSlogLogger(opts.Logger, logger.Config{
+			LogLevel:                  logger.Warn,
+			SlowThreshold:             time.Second,
+			IgnoreRecordNotFoundError: true,
+			ParameterizedQueries:      true, // a bound value may be a hash or a title
+		}),
+	}
+}
+
+// Micros gives the form in which times are stored: whole microseconds since
+// 1970-01-01T00:00:00Z, the fraction beyond them cut off.
+func Micros(t time.Time) int64 { return t.UnixMicro() }
+
+// Time gives a stored time back, in UTC.
+func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
+// NullMicros is Micros for a column that may be NULL: nil is NULL.
+func NullMicros(t *time.Time) sql.NullInt64 {
+	if t == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: Micros(*t), Valid: true}
+}

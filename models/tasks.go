@@ -1,0 +1,98 @@
+package models
+
+import (
+	"database/sql"
+	"fmt"
+)
+
+// Task is a row of tasks. Times are stored as Micros gives them.
+type Task struct {
+	ID          int64
+	Title       string
+	Description string
+	DueTo       sql.NullInt64
+	Done        bool
+	DoneAt      sql.NullInt64
+	Priority    int64  // 0 (none) to 4 (urgent)
+	Tags        string // a JSON array of strings, as it is answered
+	Private     bool
+	PersonID    sql.NullInt64 // who it is for
+	CreatedBy   sql.NullInt64
+	CreatedAt   int64 `gorm:"autoCreateTime:false"`
+	UpdatedAt   int64 `gorm:"autoUpdateTime:false"`
+	Version     int64 // counts the changes, from 1
+}
+
+const taskColumns = `id, title, description, due_to, done, done_at, priority, tags, private,
+	person_id, created_by, created_at, updated_at, version`
+
+func scanTask(rows *sql.Rows) (t Task, err error) {
+	err = rows.Scan(&t.ID, &t.Title, &t.Description, &t.DueTo, &t.Done, &t.DoneAt, &t.Priority, &t.Tags, &t.Private,
+		&t.PersonID, &t.CreatedBy, &t.CreatedAt, &t.UpdatedAt, &t.Version)
+	return t, err
+}
+
+// TaskScope says whose eyes tasks are read with: those that are not private,
+// and all that are for or by the user. UserID 0 is nobody.
+type TaskScope struct {
+	UserID int64
+	All    bool
+}
+
+func (s TaskScope) filter(q *listQuery) {
+	switch {
+	case s.All:
+	case s.UserID == 0:
+		q.filter("private = FALSE")
+	default:
+		q.filter("(private = FALSE OR person_id = ? OR created_by = ?)", s.UserID, s.UserID)
+	}
+}
+
+// TaskByID gives the task if it is in scope, else ErrNotFound.
+func TaskByID(db DB, scope TaskScope, id int64) (Task, error) {
+	q := listQuery{sel: "SELECT " + taskColumns + " FROM tasks"}
+	q.filter("id = ?", id)
+	scope.filter(&q)
+	var task Task
+	err := first(db, func(rows *sql.Rows) (err error) {
+		task, err = scanTask(rows)
+		return err
+	}, q.sql(""), q.args...)
+	return task, err
+}
+
+// CreateTask inserts the task and sets its ID and Version. It fails with
+// ErrReference when PersonID or CreatedBy names no account.
+func CreateTask(tx DB, task *Task) error {
+	task.Version = 1
+	if err := tx.gorm().Create(task).Error; err != nil {
+		return fmt.Errorf("create task: %w", translate(err))
+	}
+	return nil
+}
+
+// UpdateTask writes all the changeable columns and counts the version up. It
+// fails with ErrNotFound or ErrReference.
+func UpdateTask(tx DB, task *Task) error {
+	task.Version++
+	res := tx.gorm().Select("title", "description", "due_to", "done", "done_at", "priority", "tags", "private",
+		"person_id", "updated_at", "version").Updates(task)
+	if err := affectedOne(res.RowsAffected, translate(res.Error)); err != nil {
+		return fmt.Errorf("update task: %w", err)
+	}
+	return nil
+}
+
+// DeleteTask removes the task, or fails with ErrNotFound.
+func DeleteTask(tx DB, id int64) error {
+	if err := affectedOne(tx.execCount("DELETE FROM tasks WHERE id = ?", id)); err != nil {
+		return fmt.Errorf("delete task: %w", err)
+	}
+	return nil
+}
+
+// DeleteTasksOf removes the tasks that are for a person and returns how many.
+func DeleteTasksOf(tx DB, userID int64) (int64, error) {
+	return tx.execCount("DELETE FROM tasks WHERE person_id = ?", userID)
+}

@@ -1,0 +1,174 @@
+package models
+
+import (
+	"cmp"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// User is a row of users. Times are stored as Micros gives them.
+type User struct {
+	ID           int64
+	Username     string
+	UsernameKey  string // lower-case form, unique
+	Email        string // as typed
+	EmailKey     string // canonical form, unique
+	PasswordHash string
+	IsStaff      bool
+	Permissions  string // a JSON array of strings, as it is answered
+	TimeZone     string
+	DateJoined   int64
+	ActivatedAt  sql.NullInt64 // confirmed, by link or by an operator
+	DisabledAt   sql.NullInt64 // by an operator
+	LastLogin    sql.NullInt64
+	Version      int64 // counts the changes, from 1
+}
+
+// Active reports whether the account may act: confirmed and not deactivated.
+func (u User) Active() bool { return u.ActivatedAt.Valid && !u.DisabledAt.Valid }
+
+const userColumns = `id, username, username_key, email, email_key, password_hash, is_staff, permissions,
+	time_zone, date_joined, activated_at, disabled_at, last_login, version`
+
+func scanUser(rows *sql.Rows) (u User, err error) {
+	err = rows.Scan(&u.ID, &u.Username, &u.UsernameKey, &u.Email, &u.EmailKey, &u.PasswordHash, &u.IsStaff,
+		&u.Permissions, &u.TimeZone, &u.DateJoined, &u.ActivatedAt, &u.DisabledAt, &u.LastLogin, &u.Version)
+	return u, err
+}
+
+// UserByID gives the account, or ErrNotFound.
+func UserByID(db DB, id int64) (User, error) { return userWhere(db, "id = ?", id) }
+
+// UserByUsernameKey gives the account with that lower-case name, or ErrNotFound.
+func UserByUsernameKey(db DB, key string) (User, error) {
+	return userWhere(db, "username_key = ?", key)
+}
+
+// UserByEmailKey gives the account with that canonical address, or ErrNotFound.
+func UserByEmailKey(db DB, key string) (User, error) { return userWhere(db, "email_key = ?", key) }
+
+func userWhere(db DB, condition string, args ...any) (User, error) {
+	var u User
+	if err := db.gorm().Where(condition, args...).Take(&u).Error; err != nil {
+		return User{}, translate(err)
+	}
+	return u, nil
+}
+
+// UserByLogin gives the account that a login name means, or ErrNotFound. A
+// confirmed address comes before a name, so that nobody can shadow another's
+// address by taking it as a name, nor a name by claiming it as an address that
+// was never confirmed.
+func UserByLogin(db DB, usernameKey, emailKey string) (User, error) {
+	var found []User
+	err := db.gorm().Where("username_key = ? OR email_key = ?", usernameKey, emailKey).Find(&found).Error
+	if err != nil {
+		return User{}, translate(err)
+	}
+	var byName, byPendingEmail *User
+	for i, u := range found {
+		switch {
+		case u.EmailKey == emailKey && u.ActivatedAt.Valid:
+			return u, nil
+		case u.UsernameKey == usernameKey:
+			byName = &found[i]
+		default:
+			byPendingEmail = &found[i]
+		}
+	}
+	if u := cmp.Or(byName, byPendingEmail); u != nil {
+		return *u, nil
+	}
+	return User{}, ErrNotFound
+}
+
+// CreateUser inserts the account and sets its ID and Version. It fails with
+// ErrDuplicate when the name or the address is taken; see TakenNames.
+func CreateUser(tx DB, u *User) error {
+	u.Version = 1
+	if err := tx.gorm().Create(u).Error; err != nil {
+		return fmt.Errorf("create user: %w", translate(err))
+	}
+	return nil
+}
+
+// TakenNames tells which of the two another account than except holds.
+func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, email bool, err error) {
+	err = each(db, func(rows *sql.Rows) error {
+		var name, address string
+		if err := rows.Scan(&name, &address); err != nil {
+			return err
+		}
+		username = username || name == usernameKey
+		email = email || address == emailKey
+		return nil
+	}, "SELECT username_key, email_key FROM users WHERE (username_key = ? OR email_key = ?) AND id <> ?",
+		usernameKey, emailKey, except)
+	return username, email, err
+}
+
+// UpdateUser writes all the changeable columns and counts the version up. It
+// fails with ErrNotFound or ErrDuplicate.
+func UpdateUser(tx DB, u *User) error {
+	u.Version++
+	res := tx.gorm().Select("username", "username_key", "email", "email_key", "password_hash", "is_staff", "permissions",
+		"time_zone", "activated_at", "disabled_at", "last_login", "version").Updates(u)
+	if err := affectedOne(res.RowsAffected, translate(res.Error)); err != nil {
+		return fmt.Errorf("update user: %w", err)
+	}
+	return nil
+}
+
+// DeleteUser removes the account and its sessions; its tasks stay, without it.
+func DeleteUser(tx DB, id int64) error {
+	if err := affectedOne(tx.execCount("DELETE FROM users WHERE id = ?", id)); err != nil {
+		return fmt.Errorf("delete user: %w", err)
+	}
+	return nil
+}
+
+var userSorts = sortColumns[User]{
+	"id":          column("id", func(u User) any { return u.ID }),
+	"username":    column("username_key", func(u User) any { return u.UsernameKey }),
+	"date_joined": column("date_joined", func(u User) any { return u.DateJoined }),
+}
+
+// UserSortKeys lists the keys that accounts can be ordered by.
+func UserSortKeys() []string { return userSorts.names() }
+
+// UserPosition gives an account's place in an order, for Page.Position.
+func UserPosition(order Order, u User) []any { return userSorts.position(order, u) }
+
+// UserScope says whose eyes accounts are read with: the active ones and one's
+// own. UserID 0 is nobody.
+type UserScope struct {
+	UserID int64
+	All    bool
+}
+
+func (s UserScope) query(sel string) listQuery {
+	q := listQuery{sel: sel}
+	switch {
+	case s.All:
+	case s.UserID == 0:
+		q.filter("activated_at IS NOT NULL AND disabled_at IS NULL")
+	default:
+		q.filter("((activated_at IS NOT NULL AND disabled_at IS NULL) OR id = ?)", s.UserID)
+	}
+	return q
+}
+
+// ListUsers reads one page of the accounts in scope.
+func ListUsers(db DB, scope UserScope, p Page) ([]User, error) {
+	return list(db, scope.query("SELECT "+userColumns+" FROM users"), userSorts, p, scanUser)
+}
+
+// CountUsers counts the accounts in scope.
+func CountUsers(db DB, scope UserScope) (int64, error) {
+	q := scope.query("SELECT count(*) FROM users")
+	return scalar(db, q.sql(""), q.args...)
+}
+
+// placeholders gives n parameters, comma-separated.
+func placeholders(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }

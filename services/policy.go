@@ -1,0 +1,56 @@
+package services
+
+import (
+	"database/sql"
+
+	"dueto/models"
+)
+
+// The rules of who may do what, as decisions on plain values. Which rows an
+// actor can see at all is decided by the scope of the query: what is out of
+// scope does not exist.
+
+// taskScope says which tasks the actor can see.
+func taskScope(a Actor) models.TaskScope {
+	return models.TaskScope{UserID: a.UserID, All: a.may(PermViewTasks)}
+}
+
+// ownsTask reports whether the task is for or by the actor.
+func ownsTask(a Actor, t models.Task) bool {
+	is := func(id sql.NullInt64) bool { return id.Valid && id.Int64 == a.UserID }
+	return a.Authenticated() && (is(t.PersonID) || is(t.CreatedBy))
+}
+
+func canChangeTask(a Actor, t models.Task) bool { return ownsTask(a, t) || a.may(PermChangeTasks) }
+
+func canDeleteTask(a Actor, t models.Task) bool { return ownsTask(a, t) || a.may(PermDeleteTasks) }
+
+// userScope says which accounts the actor can see: pending and deactivated
+// ones are there for those who manage accounts only, and for themselves.
+func userScope(a Actor) models.UserScope {
+	return models.UserScope{UserID: a.UserID, All: a.may(PermViewUsers)}
+}
+
+func canSeeUser(a Actor, u models.User) bool {
+	return u.Active() || isSelf(a, u) || a.may(PermViewUsers)
+}
+
+// canSeePrivateFields reports whether the actor is shown the address, the
+// state and the permissions of the account.
+func canSeePrivateFields(a Actor, u models.User) bool { return isSelf(a, u) || a.may(PermViewUsers) }
+
+// canManageUser reports whether the actor may use a word on the account. A word
+// does not reach staff: whoever changes a staff account's address owns it.
+func canManageUser(a Actor, u models.User, word string) bool {
+	return a.Staff || (a.may(word) && !u.IsStaff)
+}
+
+func canChangeUser(a Actor, u models.User) bool {
+	return isSelf(a, u) || canManageUser(a, u, PermChangeUsers)
+}
+
+func canDeleteUser(a Actor, u models.User) bool {
+	return isSelf(a, u) || canManageUser(a, u, PermDeleteUsers)
+}
+
+func isSelf(a Actor, u models.User) bool { return a.Authenticated() && a.UserID == u.ID }

@@ -1,0 +1,237 @@
+package services
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"dueto/models"
+)
+
+// TokenKind is what a token is for. Each kind has a key of its own, so that no
+// token passes for another kind whatever its claims say.
+type TokenKind string
+
+// The kinds of signed tokens.
+const (
+	TokenAccess     TokenKind = "access"
+	TokenRefresh    TokenKind = "refresh"
+	TokenActivation TokenKind = "activation"
+)
+
+const (
+	maxTokenBytes = 4096
+	// maxLifetime refuses an expiry that no configuration of ours gives.
+	maxLifetime = 10 * 365 * 24 * time.Hour
+	audience    = "dueto"
+)
+
+// Claims is the payload of a token (RFC 7519, 4.1, and this API's own names).
+type Claims struct {
+	jwt.RegisteredClaims
+	TokenType TokenKind `json:"token_type"`
+	UserID    int64     `json:"user_id"`
+	Username  string    `json:"username"`
+	// SessionID is set on access and refresh tokens.
+	SessionID int64 `json:"sid,omitempty"`
+	// Permissions are for clients to read; the server asks the database.
+	Permissions *[]string `json:"perms,omitempty"`
+	// Generation numbers the refresh tokens of a session.
+	Generation int64 `json:"gen,omitempty"`
+	// State is a fingerprint of the account that the token was made for.
+	State string `json:"state,omitempty"`
+}
+
+// TokenConfig is what tokens are made with.
+type TokenConfig struct {
+	Secret []byte
+	// Algorithm is HS256, HS384 or HS512 (RFC 7518, 3.2).
+	Algorithm string
+	// Issuer is the public URL.
+	Issuer        string
+	AccessTTL     time.Duration
+	RefreshTTL    time.Duration
+	ActivationTTL time.Duration
+	Now           func() time.Time
+}
+
+// Tokens makes and checks signed tokens.
+type Tokens struct {
+	TokenConfig
+	method jwt.SigningMethod
+	keys   map[TokenKind]tokenKey
+	state  []byte
+	parser *jwt.Parser
+}
+
+// tokenKey is a kind's key, and the name under which tokens refer to it.
+type tokenKey struct {
+	id  string
+	key []byte
+}
+
+// NewTokens derives the keys from the secret.
+func NewTokens(cfg TokenConfig) (*Tokens, error) {
+	t := &Tokens{TokenConfig: cfg, method: jwt.GetSigningMethod(cfg.Algorithm), keys: map[TokenKind]tokenKey{}}
+	if _, ok := t.method.(*jwt.SigningMethodHMAC); !ok {
+		return nil, fmt.Errorf("tokens: %q is not an HMAC algorithm", cfg.Algorithm)
+	}
+	for _, kind := range []TokenKind{TokenAccess, TokenRefresh, TokenActivation} {
+		key, err := deriveKey(cfg.Secret, "token/"+string(kind))
+		if err != nil {
+			return nil, err
+		}
+		id := sha256.Sum256(append([]byte("kid/"), key...))
+		t.keys[kind] = tokenKey{id: hex.EncodeToString(id[:4]), key: key}
+	}
+	var err error
+	if t.state, err = deriveKey(cfg.Secret, "state"); err != nil {
+		return nil, err
+	}
+	t.parser = jwt.NewParser(
+		jwt.WithValidMethods([]string{cfg.Algorithm}),
+		jwt.WithStrictDecoding(),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithIssuer(cfg.Issuer),
+		jwt.WithAudience(audience),
+		jwt.WithTimeFunc(cfg.Now),
+	)
+	return t, nil
+}
+
+// deriveKey gives a 64-byte key for one purpose (HKDF, RFC 5869).
+func deriveKey(secret []byte, purpose string) ([]byte, error) {
+	key, err := hkdf.Key(sha512.New, secret, nil, "dueto/v1/"+purpose, 64)
+	if err != nil {
+		return nil, fmt.Errorf("derive key: %w", err)
+	}
+	return key, nil
+}
+
+// Access makes the short-lived token that authenticates requests.
+func (t *Tokens) Access(u models.User, sessionID int64) (string, error) {
+	permissions := stringList(u.Permissions)
+	if u.IsStaff {
+		permissions = Permissions()
+	}
+	now := t.Now()
+	c := t.claims(TokenAccess, u, now, now.Add(t.AccessTTL))
+	c.SessionID, c.Permissions = sessionID, &permissions
+	return t.sign(c)
+}
+
+// Refresh makes the token of a session's present generation. It is a function
+// of the session alone: whoever asks again gets the same one.
+func (t *Tokens) Refresh(u models.User, s models.Session) (string, error) {
+	from := models.Time(s.RotatedAt)
+	until := from.Add(t.RefreshTTL)
+	if end := models.Time(s.ExpiresAt); end.Before(until) {
+		until = end
+	}
+	c := t.claims(TokenRefresh, u, from, until)
+	c.ID = strconv.FormatInt(s.ID, 10) + "." + strconv.FormatInt(s.Generation, 10)
+	c.SessionID, c.Generation = s.ID, s.Generation
+	return t.sign(c)
+}
+
+// Activation makes the token of a confirmation link.
+func (t *Tokens) Activation(u models.User) (string, error) {
+	now := t.Now()
+	c := t.claims(TokenActivation, u, now, now.Add(t.ActivationTTL))
+	c.State = t.StateOf(u)
+	return t.sign(c)
+}
+
+// StateOf fingerprints what a link is bound to: a change of address or
+// password kills it.
+func (t *Tokens) StateOf(u models.User) string {
+	mac := hmac.New(sha256.New, t.state)
+	fmt.Fprintf(mac, "%d\n%s\n%s", u.ID, u.EmailKey, u.PasswordHash)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+func (t *Tokens) claims(kind TokenKind, u models.User, from, until time.Time) *Claims {
+	return &Claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    t.Issuer,
+			Audience:  jwt.ClaimStrings{audience},
+			Subject:   strconv.FormatInt(u.ID, 10),
+			IssuedAt:  jwt.NewNumericDate(from),
+			NotBefore: jwt.NewNumericDate(from),
+			ExpiresAt: jwt.NewNumericDate(until),
+			ID:        rand.Text(),
+		},
+		TokenType: kind,
+		UserID:    u.ID,
+		Username:  u.Username,
+	}
+}
+
+// typ is the header's media type, after RFC 9068's at+jwt.
+func (k TokenKind) typ() string {
+	if k == TokenAccess {
+		return "at+jwt"
+	}
+	return string(k) + "+jwt"
+}
+
+func (t *Tokens) sign(c *Claims) (string, error) {
+	token := jwt.NewWithClaims(t.method, c)
+	key := t.keys[c.TokenType]
+	token.Header["typ"] = c.TokenType.typ()
+	token.Header["kid"] = key.id
+	signed, err := token.SignedString(key.key)
+	if err != nil {
+		return "", fmt.Errorf("sign %s token: %w", c.TokenType, err)
+	}
+	return signed, nil
+}
+
+// Parse checks a token of one of the kinds and gives its claims. It fails with
+// ErrTokenExpired where expiry is all that is wrong, else with ErrTokenNotValid
+// whatever it is.
+func (t *Tokens) Parse(raw string, kinds ...TokenKind) (*Claims, error) {
+	if len(raw) > maxTokenBytes {
+		return nil, ErrTokenNotValid
+	}
+	var c Claims
+	_, err := t.parser.ParseWithClaims(raw, &c, func(token *jwt.Token) (any, error) { return t.keyFor(token, &c, kinds) })
+	switch {
+	case err == nil:
+	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenInvalidIssuer) &&
+		!errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return nil, ErrTokenExpired
+	default:
+		return nil, ErrTokenNotValid.Because(err)
+	}
+	if c.ExpiresAt.Sub(t.Now()) > maxLifetime || c.UserID < 1 || c.Subject != strconv.FormatInt(c.UserID, 10) {
+		return nil, ErrTokenNotValid
+	}
+	return &c, nil
+}
+
+// keyFor finds the key of a token whose header and type agree. Nothing here is
+// trusted until the signature is checked with that key.
+func (t *Tokens) keyFor(token *jwt.Token, c *Claims, kinds []TokenKind) (any, error) {
+	if _, critical := token.Header["crit"]; critical {
+		return nil, errors.New("critical extensions are not supported")
+	}
+	for _, kind := range kinds {
+		key := t.keys[kind]
+		if c.TokenType == kind && token.Header["typ"] == kind.typ() && token.Header["kid"] == key.id {
+			return key.key, nil
+		}
+	}
+	return nil, errors.New("a token of another kind or key")
+}

@@ -1,0 +1,280 @@
+package services
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"dueto/models"
+)
+
+// newestTasks is how many task ids an account's representation lists.
+const newestTasks = 100
+
+// UserService holds the rules of accounts as a resource.
+type UserService struct {
+	store     *models.Store
+	accounts  *AccountService
+	passwords *Passwords
+	cursors   *Cursors
+	events    *Events
+	now       func() time.Time
+}
+
+// NewUserService makes the service; now is the clock.
+func NewUserService(store *models.Store, accounts *AccountService, passwords *Passwords, cursors *Cursors, events *Events, now func() time.Time) *UserService {
+	return &UserService{store: store, accounts: accounts, passwords: passwords, cursors: cursors, events: events, now: now}
+}
+
+// UserView is an account as somebody sees it.
+type UserView struct {
+	User  models.User
+	Tasks models.TaskSummary
+	// Private is whether address, state and permissions are shown.
+	Private bool
+}
+
+// Permissions gives the words granted to the account.
+func (v UserView) Permissions() []string { return stringList(v.User.Permissions) }
+
+// Version identifies the state of what is seen: the row, the tasks, and
+// whether the private members are among it.
+func (v UserView) Version() string {
+	h := sha256.New()
+	fmt.Fprint(h, v.User.Version, v.Private, v.Tasks.Count, v.Tasks.Newest)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
+}
+
+// Create makes an account for somebody else, active at once unless said
+// otherwise. Staff may call it, and those with users.add where it is not staff
+// and is granted nothing. It fails as AccountService.Register does, or with
+// CodePermissionDenied.
+func (s *UserService) Create(ctx context.Context, actor Actor, in NewAccount) (UserView, error) {
+	if !actor.Authenticated() {
+		return UserView{}, ErrNotAuthenticated
+	}
+	if !actor.may(PermAddUsers) || (!actor.Staff && (in.Staff || len(in.Permissions) > 0)) {
+		return UserView{}, ErrPermissionDenied
+	}
+	user, err := s.accounts.create(ctx, in)
+	if err != nil {
+		return UserView{}, err
+	}
+	s.events.record(ctx, "user created", user.ID, "by", actor.UserID)
+	return UserView{User: user, Private: canSeePrivateFields(actor, user)}, nil
+}
+
+// Get gives an account that the actor can see, else fails with CodeNotFound.
+func (s *UserService) Get(ctx context.Context, actor Actor, id int64) (UserView, error) {
+	return s.view(s.store.Read(ctx), actor, id)
+}
+
+func (s *UserService) view(db models.DB, actor Actor, id int64) (UserView, error) {
+	user, err := models.UserByID(db, id)
+	if errors.Is(err, models.ErrNotFound) || (err == nil && !canSeeUser(actor, user)) {
+		return UserView{}, ErrNotFound
+	}
+	if err != nil {
+		return UserView{}, err
+	}
+	views, err := s.views(db, actor, []models.User{user})
+	if err != nil {
+		return UserView{}, err
+	}
+	return views[0], nil
+}
+
+// views adds what the actor sees of each account's tasks.
+func (s *UserService) views(db models.DB, actor Actor, users []models.User) ([]UserView, error) {
+	ids := make([]int64, len(users))
+	for i, u := range users {
+		ids[i] = u.ID
+	}
+	summaries, err := models.SummarizeTasks(db, taskScope(actor), ids, newestTasks)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]UserView, len(users))
+	for i, u := range users {
+		views[i] = UserView{User: u, Tasks: summaries[u.ID], Private: canSeePrivateFields(actor, u)}
+	}
+	return views, nil
+}
+
+// List gives a page of the accounts that the actor can see. Anybody may call
+// it. It fails with CodeInvalid on a cursor that is not one of this list's.
+func (s *UserService) List(ctx context.Context, actor Actor, page PageRequest) ([]UserView, PageInfo, error) {
+	db := s.store.Read(ctx)
+	users, info, err := paginate(s.cursors, page, func(p models.Page) ([]models.User, error) {
+		return models.ListUsers(db, userScope(actor), p)
+	}, models.UserPosition)
+	if err != nil {
+		return nil, info, err
+	}
+	if page.Count {
+		info.Total = new(int64)
+		if *info.Total, err = models.CountUsers(db, userScope(actor)); err != nil {
+			return nil, info, err
+		}
+	}
+	views, err := s.views(db, actor, users)
+	return views, info, err
+}
+
+// UserPatch says what to change of an account.
+type UserPatch struct {
+	Username    Change[string]
+	Email       Change[string]
+	TimeZone    Change[string]
+	Active      Change[bool]
+	Staff       Change[bool]
+	Permissions Change[[]string]
+}
+
+// Update changes an account. Oneself may change name and time zone; staff
+// everything, and those with users.change all but staff, permissions, and
+// staff accounts. It fails with CodeNotFound, CodePermissionDenied,
+// CodePrecondition or CodeInvalid.
+func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch UserPatch, expected Expected) (UserView, error) {
+	if !actor.Authenticated() {
+		return UserView{}, ErrNotAuthenticated
+	}
+	var view UserView
+	var attempted models.User
+	err := s.store.Write(ctx, func(tx models.DB) (err error) {
+		if view, err = s.view(tx, actor, id); err != nil {
+			return err
+		}
+		if !canChangeUser(actor, view.User) {
+			return ErrPermissionDenied
+		}
+		if err := expected.check(view.Version()); err != nil {
+			return err
+		}
+		before := view.User
+		attempted, err = applyUserPatch(actor, before, patch, s.now())
+		if err != nil {
+			return err
+		}
+		if before.Active() && !attempted.Active() {
+			if _, err := models.RevokeSessionsOf(tx, id, models.Micros(s.now())); err != nil {
+				return err
+			}
+			s.events.record(ctx, "deactivated", id, "by", actor.UserID)
+		}
+		if err := models.UpdateUser(tx, &attempted); err != nil {
+			return err
+		}
+		view.User = attempted
+		view.Private = canSeePrivateFields(actor, attempted)
+		return nil
+	})
+	if err != nil {
+		return UserView{}, takenFields(s.store.Read(ctx), err, attempted)
+	}
+	return view, nil
+}
+
+// applyUserPatch gives the account as the patch makes it. Members that are set
+// to what they are do no harm, so that what was read can be sent back.
+func applyUserPatch(actor Actor, u models.User, p UserPatch, now time.Time) (models.User, error) {
+	fields := Fields{}
+	manages := canManageUser(actor, u, PermChangeUsers)
+	if p.Username.Set {
+		u.Username, u.UsernameKey = checkUsername(fields, p.Username.To)
+	}
+	if p.Email.Set && p.Email.To != u.Email {
+		if !manages {
+			fields.Add("email", "Ask the staff to change the address: a new one cannot be confirmed without mail.")
+		}
+		u.Email, u.EmailKey = checkEmail(fields, p.Email.To)
+	}
+	if p.TimeZone.Set {
+		checkTimeZone(fields, p.TimeZone.To)
+		u.TimeZone = p.TimeZone.To
+	}
+	if p.Active.Set && p.Active.To != u.Active() {
+		if !manages {
+			return u, ErrPermissionDenied
+		}
+		setActive(&u, p.Active.To, now)
+	}
+	before := u
+	p.Staff.apply(&u.IsStaff)
+	if p.Permissions.Set {
+		u.Permissions = jsonList(checkPermissions(fields, p.Permissions.To))
+	}
+	if !actor.Staff && (u.IsStaff != before.IsStaff || u.Permissions != before.Permissions) {
+		return u, ErrPermissionDenied
+	}
+	return u, fields.Err(invalidUser)
+}
+
+// DeleteUser says how an account is to be deleted.
+type DeleteUser struct {
+	// Password is one's own, needed to delete oneself.
+	Password string
+	// WithTasks deletes the tasks that are for the account; otherwise they
+	// stay, for nobody.
+	WithTasks bool
+}
+
+// Delete removes an account. Oneself may call it with one's password, staff
+// and those with users.delete without. It fails with CodeNotFound,
+// CodePermissionDenied, CodePrecondition, or CodeInvalid on a wrong password.
+func (s *UserService) Delete(ctx context.Context, actor Actor, id int64, in DeleteUser, expected Expected) error {
+	if !actor.Authenticated() {
+		return ErrNotAuthenticated
+	}
+	view, err := s.Get(ctx, actor, id)
+	if err != nil {
+		return err
+	}
+	if !canDeleteUser(actor, view.User) {
+		return ErrPermissionDenied
+	}
+	if isSelf(actor, view.User) {
+		if err := s.confirmPassword(ctx, view.User, in.Password); err != nil {
+			return err
+		}
+	}
+	return s.store.Write(ctx, func(tx models.DB) error {
+		now, err := s.view(tx, actor, id)
+		if err != nil {
+			return err
+		}
+		// What was decided before the transaction must still hold in it.
+		if !canDeleteUser(actor, now.User) || now.User.PasswordHash != view.User.PasswordHash {
+			return ErrPermissionDenied
+		}
+		if err := expected.check(now.Version()); err != nil {
+			return err
+		}
+		if in.WithTasks {
+			if _, err := models.DeleteTasksOf(tx, id); err != nil {
+				return err
+			}
+		}
+		s.events.record(ctx, "user deleted", id, "by", actor.UserID)
+		return models.DeleteUser(tx, id)
+	})
+}
+
+func (s *UserService) confirmPassword(ctx context.Context, u models.User, password string) error {
+	const message = "The account was not deleted."
+	if password == "" {
+		return FieldError(message, "password", "This field is required.")
+	}
+	match, err := s.passwords.Compare(ctx, u.PasswordHash, password)
+	if err != nil {
+		return err
+	}
+	if !match {
+		s.events.record(ctx, "wrong password at deletion", u.ID)
+		return FieldError(message, "password", "The password is not right.")
+	}
+	return nil
+}
