@@ -4,6 +4,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -116,9 +117,9 @@ type DB struct {
 func (db DB) gorm() *gorm.DB { return db.base.WithContext(db.ctx) }
 
 // query runs a statement past gorm, whose reflection costs more than the
-// database does on single reads and pages; see bench/RESULTS.md.
-func (db DB) query(query string, args ...any) (*sql.Rows, error) {
-	rows, err := db.base.Statement.ConnPool.QueryContext(db.ctx, query, args...)
+// database does on single reads and pages.
+func (db DB) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := db.base.Statement.ConnPool.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -140,32 +141,37 @@ func (db DB) execCount(query string, args ...any) (int64, error) {
 }
 
 // scalar reads one integer, or fails with ErrNotFound.
-func scalar(db DB, query string, args ...any) (int64, error) {
-	var n int64
-	err := first(db, func(rows *sql.Rows) error { return rows.Scan(&n) }, query, args...)
+func scalar(db DB, query string, args ...any) (n int64, err error) {
+	found := false
+	err = each(db, func(rows *sql.Rows) error {
+		found = true
+		return rows.Scan(&n)
+	}, query, args...)
+	if err == nil && !found {
+		return 0, ErrNotFound
+	}
 	return n, err
 }
 
-// first hands the first row to scan, or fails with ErrNotFound.
+// first hands the row that a key finds to scan, or fails with ErrNotFound. The
+// query is not cancelled with its request: it is over sooner than the goroutine
+// would have started that database/sql keeps to watch a context.
 func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	found := false
-	err := each(db, func(rows *sql.Rows) error {
-		if found {
-			return nil
-		}
-		found = true
-		return scan(rows)
-	}, query, args...)
-	if err == nil && !found {
-		return ErrNotFound
+	rows, err := db.query(context.Background(), query, args...)
+	if err != nil {
+		return err
 	}
-	return err
+	defer func() { _ = rows.Close() }()
+	if !rows.Next() {
+		return cmp.Or(translate(rows.Err()), ErrNotFound)
+	}
+	return scan(rows)
 }
 
 // each hands every row to scan and closes the rows before it returns, so that
 // no caller asks the pool for a second connection while it holds a first.
 func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := db.query(query, args...)
+	rows, err := db.query(db.ctx, query, args...)
 	if err != nil {
 		return err
 	}

@@ -43,8 +43,8 @@ func Permissions() []string {
 	}
 }
 
-// may reports whether the actor holds a word.
-func (a Actor) may(word string) bool { return a.Staff || slices.Contains(a.Permissions, word) }
+// May reports whether the actor holds a word.
+func (a Actor) May(word string) bool { return a.Staff || slices.Contains(a.Permissions, word) }
 
 // actorOf makes the actor of a signed-in request from its rows.
 func actorOf(s models.Session, u models.User) Actor {

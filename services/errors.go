@@ -4,8 +4,11 @@
 package services
 
 import (
+	"context"
 	"errors"
 	"time"
+
+	"dueto/models"
 )
 
 // Code is a stable word for a kind of failure, for programs to switch on.
@@ -100,8 +103,22 @@ var (
 	ErrPrecondition     = NewError(CodePrecondition, "It has changed since you read it. Read it again, then repeat the change.")
 )
 
-// asCode reports whether err is a failure with that code.
-func asCode(err error, code Code) bool {
+// Public gives what a client may be told of any error: the failure that it is,
+// or one that tells nothing, with err as its cause.
+func Public(err error) *Error {
 	var e *Error
-	return errors.As(err, &e) && e.Code == code
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.Is(err, models.ErrUnavailable), errors.Is(err, models.ErrCorrupt):
+		return (&Error{
+			Code: CodeStorage, Message: "The storage cannot do this now. Nothing was changed.", RetryAfter: 5 * time.Second,
+		}).Because(err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return (&Error{
+			Code: CodeTimeout, Message: "This took too long. Nothing was changed.", RetryAfter: time.Second,
+		}).Because(err)
+	default:
+		return NewError(CodeInternal, "Something went wrong on the server.").Because(err)
+	}
 }

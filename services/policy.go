@@ -12,7 +12,7 @@ import (
 
 // taskScope says which tasks the actor can see.
 func taskScope(a Actor) models.TaskScope {
-	return models.TaskScope{UserID: a.UserID, All: a.may(PermViewTasks)}
+	return models.TaskScope{UserID: a.UserID, All: a.May(PermViewTasks)}
 }
 
 // ownsTask reports whether the task is for or by the actor.
@@ -21,28 +21,28 @@ func ownsTask(a Actor, t models.Task) bool {
 	return a.Authenticated() && (is(t.PersonID) || is(t.CreatedBy))
 }
 
-func canChangeTask(a Actor, t models.Task) bool { return ownsTask(a, t) || a.may(PermChangeTasks) }
+func canChangeTask(a Actor, t models.Task) bool { return ownsTask(a, t) || a.May(PermChangeTasks) }
 
-func canDeleteTask(a Actor, t models.Task) bool { return ownsTask(a, t) || a.may(PermDeleteTasks) }
+func canDeleteTask(a Actor, t models.Task) bool { return ownsTask(a, t) || a.May(PermDeleteTasks) }
 
 // userScope says which accounts the actor can see: pending and deactivated
 // ones are there for those who manage accounts only, and for themselves.
 func userScope(a Actor) models.UserScope {
-	return models.UserScope{UserID: a.UserID, All: a.may(PermViewUsers)}
+	return models.UserScope{UserID: a.UserID, All: a.May(PermViewUsers)}
 }
 
 func canSeeUser(a Actor, u models.User) bool {
-	return u.Active() || isSelf(a, u) || a.may(PermViewUsers)
+	return u.Active() || isSelf(a, u) || a.May(PermViewUsers)
 }
 
 // canSeePrivateFields reports whether the actor is shown the address, the
 // state and the permissions of the account.
-func canSeePrivateFields(a Actor, u models.User) bool { return isSelf(a, u) || a.may(PermViewUsers) }
+func canSeePrivateFields(a Actor, u models.User) bool { return isSelf(a, u) || a.May(PermViewUsers) }
 
 // canManageUser reports whether the actor may use a word on the account. A word
 // does not reach staff: whoever changes a staff account's address owns it.
 func canManageUser(a Actor, u models.User, word string) bool {
-	return a.Staff || (a.may(word) && !u.IsStaff)
+	return a.Staff || (a.May(word) && !u.IsStaff)
 }
 
 func canChangeUser(a Actor, u models.User) bool {

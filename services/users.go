@@ -56,7 +56,7 @@ func (s *UserService) Create(ctx context.Context, actor Actor, in NewAccount) (U
 	if !actor.Authenticated() {
 		return UserView{}, ErrNotAuthenticated
 	}
-	if !actor.may(PermAddUsers) || (!actor.Staff && (in.Staff || len(in.Permissions) > 0)) {
+	if !actor.May(PermAddUsers) || (!actor.Staff && (in.Staff || len(in.Permissions) > 0)) {
 		return UserView{}, ErrPermissionDenied
 	}
 	user, err := s.accounts.create(ctx, in)

@@ -1,0 +1,226 @@
+// Package cli is the command line: one file per command.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"dueto/config"
+	"dueto/models"
+	"dueto/routes"
+	"dueto/services"
+)
+
+// The exit codes besides 0.
+const (
+	exitFailed   = 1
+	exitUsage    = 2 // the command line or the settings are wrong
+	exitDatabase = 3 // the database cannot be read, or is a newer version's
+)
+
+type commands struct {
+	Serve           serveCmd           `cmd:"" default:"withargs" help:"Run the server. This is what dueto does without a command."`
+	Migrate         migrateCmd         `cmd:"" help:"Bring the database up to date, as serve does at its start."`
+	Createsuperuser createsuperuserCmd `cmd:"" help:"Make an active account that may do everything."`
+	Changepassword  changepasswordCmd  `cmd:"" help:"Give an account a new password and end its sessions."`
+	User            struct {
+		Activate   activateCmd   `cmd:"" help:"Confirm an account, or lift its deactivation."`
+		Deactivate deactivateCmd `cmd:"" help:"Keep an account from signing in and end its sessions."`
+	} `cmd:"" help:"Administer accounts."`
+	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
+	Routes  routesCmd  `cmd:"" help:"Print the routes of the API."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// env is what a command runs in.
+type env struct {
+	ctx     context.Context
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	sources *config.Sources
+	flags   []*kong.Flag
+}
+
+// usageError is a mistake in how a command was called.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// errExit is how the parser asks to end, after --help.
+var errExit = errors.New("exit")
+
+// Run runs the command line and gives the exit code.
+func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p == errExit { //nolint:errorlint // the very value that Exit below throws
+			code = 0
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	sources, err := config.NewSources(".env")
+	if err != nil {
+		return fail(stderr, usageError(err.Error()))
+	}
+	options := append(sources.Options(),
+		kong.Name("dueto"),
+		kong.Description("A task and todo API with accounts, in one binary.\n\n"+
+			"Every setting is a flag, a variable (--access-ttl is DUETO_ACCESS_TTL) or a line of .env, in that order."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { panic(errExit) }),
+		kong.ValueFormatter(withDefault),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{{Key: "Server", Title: "Server:"}, {Key: "Data", Title: "Data:"}, {Key: "Accounts", Title: "Accounts:"}, {Key: "Log", Title: "Log:"}}),
+	)
+	parser, err := kong.New(new(commands), options...)
+	if err != nil {
+		return fail(stderr, err)
+	}
+	hideServerFlags(parser)
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return fail(stderr, usageError(err.Error()))
+	}
+	return fail(stderr, parsed.Run(&env{ctx, stdin, stdout, stderr, sources, parsed.Flags()}))
+}
+
+// withDefault adds to a flag's help what it is when it is not set.
+func withDefault(v *kong.Value) string {
+	if v.Default == "" {
+		return v.Help
+	}
+	return v.Help + " Default: " + v.Default + "."
+}
+
+// hideServerFlags keeps the help of a command that does not serve to the
+// settings that matter to it. The others are still read.
+func hideServerFlags(parser *kong.Kong) {
+	matters := []string{"database", "secret-file", "password-cost"}
+	for _, command := range parser.Model.Leaves(false) {
+		if command.Name == "serve" || command.Name == "config" {
+			continue
+		}
+		for _, flag := range command.Flags {
+			if flag.Group != nil && !slices.Contains(matters, flag.Name) {
+				flag.Hidden = true
+			}
+		}
+	}
+}
+
+// fail prints what went wrong and gives the exit code.
+func fail(stderr io.Writer, err error) int {
+	if err == nil {
+		return 0
+	}
+	var usage usageError
+	var public *services.Error
+	code := exitFailed
+	switch {
+	case errors.As(err, &usage):
+		code = exitUsage
+	case errors.Is(err, models.ErrCorrupt):
+		code = exitDatabase
+		err = fmt.Errorf("%w\nThe file was left as it is. Restore a backup, or name another file with --database", err)
+	case errors.Is(err, models.ErrSchemaNewer):
+		code = exitDatabase
+		err = fmt.Errorf("%w\nNothing was changed. Run the newer version, or restore a backup from before it", err)
+	case errors.As(err, &public):
+		err = errors.New(complaints(public))
+	}
+	fmt.Fprintf(stderr, "dueto: %v\n", err)
+	return code
+}
+
+// complaints gives a failure of the rules as lines.
+func complaints(e *services.Error) string {
+	lines := []string{e.Message}
+	for field, list := range e.Fields {
+		for _, complaint := range list {
+			lines = append(lines, "  "+field+": "+complaint)
+		}
+	}
+	slices.Sort(lines[1:])
+	return strings.Join(lines, "\n")
+}
+
+// checked reports everything that is wrong with the settings, before anything
+// is opened.
+func (e *env) checked(c *config.Config) error {
+	if err := e.sources.Check(c); err != nil {
+		return usageError("the settings are not valid:\n" + err.Error())
+	}
+	return nil
+}
+
+// logger writes to standard error.
+func (e *env) logger(c *config.Config) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.LogLevel)) // validated
+	options := &slog.HandlerOptions{Level: level}
+	file, ok := e.stderr.(*os.File)
+	if c.LogFormat == "text" || (c.LogFormat == "" && ok && term.IsTerminal(int(file.Fd()))) {
+		return slog.New(slog.NewTextHandler(e.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(e.stderr, options))
+}
+
+// open gives the store, migrated, and the secret.
+func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, []byte, error) {
+	secret, file, made, err := c.LoadSecret()
+	if err != nil {
+		return nil, nil, usageError(err.Error())
+	}
+	if made {
+		log.Info("made a secret, from which every key is derived: keep the file, and keep it to yourself", "file", file)
+	}
+	store, applied, err := e.migrated(c, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(applied) > 0 {
+		log.Info("migrated the database", "migrations", applied)
+	}
+	return store, secret, nil
+}
+
+// migrated gives the store, and the migrations that it lacked until now.
+func (e *env) migrated(c *config.Config, log *slog.Logger) (*models.Store, []string, error) {
+	store, err := models.Open(e.ctx, c.Database, models.Options{Logger: log, Now: time.Now})
+	if err != nil {
+		return nil, nil, err
+	}
+	applied, err := store.Migrate(e.ctx)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return store, applied, nil
+}
+
+// withAccounts runs fn on the accounts of the configured database.
+func (e *env) withAccounts(c *config.Config, fn func(*services.AccountService) error) error {
+	if err := e.checked(c); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	store, secret, err := e.open(c, log)
+	if err != nil {
+		return err
+	}
+	svc, err := routes.NewServices(routes.Deps{Config: *c, Secret: secret, Store: store, Logger: log})
+	if err == nil {
+		err = fn(svc.Accounts)
+	}
+	return errors.Join(err, store.Close())
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/mattn/go-sqlite3"
+
+	"dueto/config"
+	"dueto/routes"
+)
+
+type migrateCmd struct {
+	config.Config `embed:""`
+}
+
+// Run migrates and tells what was done.
+func (cmd *migrateCmd) Run(e *env) error {
+	if err := e.checked(&cmd.Config); err != nil {
+		return err
+	}
+	store, applied, err := e.migrated(&cmd.Config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	if len(applied) == 0 {
+		fmt.Fprintln(e.stdout, "Nothing to migrate.")
+	}
+	for _, name := range applied {
+		fmt.Fprintln(e.stdout, "Applied", name)
+	}
+	return store.Close()
+}
+
+type configCmd struct {
+	config.Config `embed:""`
+}
+
+// Run prints the settings in force.
+func (cmd *configCmd) Run(e *env) error {
+	if err := e.checked(&cmd.Config); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	for _, s := range e.sources.InForce(e.flags) {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, s.Value, s.From)
+	}
+	return w.Flush()
+}
+
+type routesCmd struct{}
+
+// Run prints the route table.
+func (routesCmd) Run(e *env) error {
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "METHOD\tPATH\tOPEN TO\tWHAT IT DOES")
+	for _, r := range routes.Table() {
+		door := r.Access.String()
+		if r.Permission != "" {
+			door = r.Permission
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Method, r.Path, door, r.Summary)
+	}
+	return w.Flush()
+}
+
+type versionCmd struct{}
+
+// Run prints the version: what the build was told, else the commit it knows.
+func (versionCmd) Run(e *env) error {
+	version, _, _ := sqlite3.Version()
+	fmt.Fprintf(e.stdout, "dueto %s (%s, SQLite %s)\n", buildVersion(), runtime.Version(), version)
+	return nil
+}
+
+// version is set by the build.
+var version string
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "commit " + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return strings.Trim(info.Main.Version, "()")
+}

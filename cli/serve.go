@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"dueto/config"
+	"dueto/routes"
+)
+
+const (
+	maxConnections = 1024
+	maxHeaderBytes = 16 << 10
+	drainTimeout   = 20 * time.Second
+)
+
+type serveCmd struct {
+	config.Config `embed:""`
+}
+
+// Run serves until the context ends, then finishes what has begun.
+func (cmd *serveCmd) Run(e *env) (err error) {
+	cfg := cmd.Config
+	if err := e.checked(&cfg); err != nil {
+		return err
+	}
+	log := e.logger(&cfg)
+	for _, w := range cfg.Warnings() {
+		log.Warn(w)
+	}
+	store, secret, err := e.open(&cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if cfg.PublicURL == "" {
+		cfg.PublicURL = "http://" + reachable(listener.Addr())
+	}
+	draining := new(atomic.Bool)
+	handler, err := routes.New(routes.Deps{Config: cfg, Secret: secret, Store: store, Logger: log, Draining: draining})
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	log.Warn("no mail is set up: whoever registers is handed the confirmation link in the answer")
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
+	fmt.Fprintf(e.stderr, "listening on %s\n", cfg.PublicURL)
+
+	select {
+	case err := <-served:
+		return err
+	case <-e.ctx.Done():
+	}
+	draining.Store(true)
+	log.Info("stopping: finishing what has begun")
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("stop: %w", errors.Join(err, server.Close()))
+	}
+	return nil
+}
+
+// reachable gives an address that a client can use where the server listens on
+// all of them.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

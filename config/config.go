@@ -1,0 +1,159 @@
+// Package config holds the settings of the server: what they are, where they
+// come from (flags, then DUETO_* variables, then a .env file, then defaults),
+// and what is wrong with them.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is every setting. Its field tags are the flags, the variables, the
+// help and the documentation.
+type Config struct {
+	Addr      string `group:"Server" default:"127.0.0.1:8000" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free one."`
+	PublicURL string `group:"Server" name:"public-url" placeholder:"URL" help:"Where clients reach the server, the source of every absolute URL; may carry a path. Default: http:// and the address."`
+
+	TrustedProxies []string `group:"Server" placeholder:"ADDR" help:"Proxies (addresses or networks) whose X-Forwarded-For is believed."`
+	CORSOrigins    []string `group:"Server" name:"cors-origins" placeholder:"ORIGIN" help:"Origins, such as https://app.example.com, whose pages may call the API."`
+
+	Database          string `group:"Data" default:"sqlite:dueto.db" placeholder:"URL" help:"The database: sqlite:FILE."`
+	ReadAccess        string `group:"Data" default:"public" placeholder:"WHO" help:"Who may read tasks and users: public or authenticated."`
+	DefaultVisibility string `group:"Data" default:"public" placeholder:"WORD" help:"Visibility of a task that does not say: public or private."`
+	PageSize          int    `group:"Data" default:"50" placeholder:"N" help:"Length of a page of a list that is asked for without page_size."`
+	MaxPageSize       int    `group:"Data" default:"200" placeholder:"N" help:"Greatest page_size."`
+
+	Secret       Secret        `group:"Accounts" placeholder:"TEXT" help:"What every key is derived from: at least 32 bytes. Better kept in a file."`
+	SecretFile   string        `group:"Accounts" placeholder:"FILE" help:"File that holds the secret, made at first start if there is none. Default: dueto.secret beside the database."`
+	JWTAlgorithm string        `group:"Accounts" name:"jwt-algorithm" default:"HS512" placeholder:"NAME" help:"How tokens are signed: HS256, HS384 or HS512."`
+	AccessTTL    time.Duration `group:"Accounts" name:"access-ttl" default:"5m" placeholder:"TIME" help:"Lifetime of an access token."`
+	RefreshTTL   time.Duration `group:"Accounts" name:"refresh-ttl" default:"24h" placeholder:"TIME" help:"Lifetime of a refresh token."`
+	SessionTTL   time.Duration `group:"Accounts" name:"session-ttl" default:"720h" placeholder:"TIME" help:"Time after a login at which it ends, however often it is refreshed."`
+	RefreshGrace time.Duration `group:"Accounts" default:"10s" placeholder:"TIME" help:"How long a spent refresh token still gives its successor; 0s is strict."`
+
+	ActivationTTL time.Duration `group:"Accounts" name:"activation-ttl" default:"2h" placeholder:"TIME" help:"Lifetime of a confirmation link."`
+	PasswordCost  int           `group:"Accounts" default:"12" placeholder:"N" help:"Cost of bcrypt, 4 to 15; each step doubles the work."`
+
+	LogLevel  string `group:"Log" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogFormat string `group:"Log" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
+}
+
+// Secret is a text that is printed as stars.
+type Secret string
+
+const masked = "********"
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
+
+// LogValue hides the secret from logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MinSecretBytes is the shortest secret that is accepted.
+const MinSecretBytes = 32
+
+// Validate reports everything that is wrong with the settings.
+func (c *Config) Validate() error {
+	var p problems
+	if c.PublicURL != "" {
+		u, err := url.Parse(c.PublicURL)
+		p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil,
+			"public-url", "%q is not an http or https URL without query", c.PublicURL)
+	}
+	for _, a := range c.TrustedProxies {
+		p.unless(isAddress(a), "trusted-proxies", "%q is neither an address nor a network such as 10.0.0.0/8", a)
+	}
+	for _, o := range c.CORSOrigins {
+		p.unless(isOrigin(o), "cors-origins", "%q is not an origin such as https://app.example.com", o)
+	}
+	p.unless(strings.HasPrefix(c.Database, "sqlite:") && len(c.Database) > len("sqlite:"), "database", "%q is not sqlite:FILE", mask(c.Database))
+	p.oneOf("read-access", c.ReadAccess, "public", "authenticated")
+	p.oneOf("default-visibility", c.DefaultVisibility, "public", "private")
+	p.oneOf("jwt-algorithm", c.JWTAlgorithm, "HS256", "HS384", "HS512")
+	p.oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
+	p.oneOf("log-format", c.LogFormat, "", "text", "json")
+	p.unless(c.MaxPageSize >= 1 && c.MaxPageSize <= 1000, "max-page-size", "%d is not between 1 and 1000", c.MaxPageSize)
+	p.unless(c.PageSize >= 1 && c.PageSize <= c.MaxPageSize, "page-size", "%d is not between 1 and max-page-size", c.PageSize)
+	p.unless(c.PasswordCost >= 4 && c.PasswordCost <= 15, "password-cost", "%d is not between 4 and 15", c.PasswordCost)
+	p.positive("access-ttl", c.AccessTTL)
+	p.positive("refresh-ttl", c.RefreshTTL)
+	p.positive("session-ttl", c.SessionTTL)
+	p.positive("activation-ttl", c.ActivationTTL)
+	p.unless(c.RefreshGrace >= 0 && c.RefreshGrace <= time.Hour, "refresh-grace", "%s is not between 0s and 1h", c.RefreshGrace)
+	if c.Secret != "" {
+		p.unless(c.SecretFile == "", "secret", "set either secret or secret-file")
+		if err := CheckSecret([]byte(c.Secret)); err != nil {
+			p.unless(false, "secret", "%v", err)
+		}
+	}
+	return p.err()
+}
+
+// Warnings lists what is allowed but unwise.
+func (c *Config) Warnings() []string {
+	var list []string
+	if c.PasswordCost < 10 {
+		list = append(list, fmt.Sprintf("password-cost %d makes stolen hashes cheap to crack; use at least 10", c.PasswordCost))
+	}
+	return list
+}
+
+// maxTTL keeps lifetimes below the age at which an expiry is taken for forged.
+const maxTTL = 5 * 365 * 24 * time.Hour
+
+// problems collects what is wrong, setting by setting.
+type problems []error
+
+func (p *problems) unless(ok bool, setting, format string, args ...any) {
+	if !ok {
+		*p = append(*p, fmt.Errorf("%s: %s", setting, fmt.Sprintf(format, args...)))
+	}
+}
+
+func (p *problems) oneOf(setting, value string, allowed ...string) {
+	p.unless(slices.Contains(allowed, value), setting, "%q is not one of %s", value,
+		strings.Join(slices.DeleteFunc(slices.Clone(allowed), func(s string) bool { return s == "" }), ", "))
+}
+
+func (p *problems) positive(setting string, d time.Duration) {
+	p.unless(d >= time.Second && d <= maxTTL, setting, "%s is not between 1s and 5 years", d)
+}
+
+func (p problems) err() error { return errors.Join(p...) }
+
+func isAddress(s string) bool {
+	_, addrErr := netip.ParseAddr(s)
+	_, netErr := netip.ParsePrefix(s)
+	return addrErr == nil || netErr == nil
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && s == u.Scheme+"://"+u.Host
+}
+
+// mask hides the password in a URL.
+func mask(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.User == nil {
+		return s
+	}
+	if _, has := u.User.Password(); has {
+		return strings.Replace(u.Redacted(), ":xxxxx@", ":"+masked+"@", 1)
+	}
+	return s
+}

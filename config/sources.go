@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/joho/godotenv"
+)
+
+// EnvPrefix begins the name of every variable.
+const EnvPrefix = "DUETO_"
+
+// Sources finds settings that no flag sets: in the environment, then in a .env
+// file. It plugs into the command line's parser.
+type Sources struct {
+	environment func(string) (string, bool)
+	file        map[string]string
+	problems    problems
+	origin      map[string]string
+}
+
+// NewSources reads the .env file in the working directory, if there is one.
+func NewSources(dotenv string) (*Sources, error) {
+	s := &Sources{environment: os.LookupEnv, origin: map[string]string{}}
+	file, err := godotenv.Read(dotenv)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// The parser's own message may quote the line, and a secret with it.
+		return nil, fmt.Errorf("%s cannot be read as lines of NAME=value", dotenv)
+	}
+	s.file = file
+	return s, nil
+}
+
+// Env gives the variable's name for a setting.
+func Env(setting string) string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
+}
+
+// Options are the parser's: the resolver, and decoders that note what cannot
+// be read and go on, so that all of it can be reported at once.
+func (s *Sources) Options() []kong.Option {
+	defaults := kong.NewRegistry().RegisterDefaults()
+	tolerant := func(t reflect.Type) kong.Option {
+		inner := defaults.ForType(t)
+		return kong.TypeMapper(t, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+			if err := inner.Decode(ctx, target); err != nil {
+				s.problems.unless(false, ctx.Value.Name, "%v", err)
+			}
+			return nil
+		}))
+	}
+	return []kong.Option{
+		kong.Resolvers(s),
+		tolerant(reflect.TypeFor[time.Duration]()),
+		tolerant(reflect.TypeFor[int]()),
+	}
+}
+
+// Validate implements kong.Resolver.
+func (s *Sources) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver.
+func (s *Sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	name := Env(flag.Name)
+	if v, ok := s.environment(name); ok {
+		s.origin[flag.Name] = "environment"
+		return v, nil
+	}
+	if v, ok := s.file[name]; ok {
+		s.origin[flag.Name] = ".env"
+		return v, nil
+	}
+	return nil, nil
+}
+
+// Check reports all that is wrong: what could not be read, and what was read
+// and makes no sense.
+func (s *Sources) Check(c *Config) error {
+	return errors.Join(s.problems.err(), c.Validate())
+}
+
+// Setting is a setting in force.
+type Setting struct {
+	Name, Value, From string
+}
+
+// InForce lists every setting with its value, secrets masked, and where it is
+// from: flag, environment, .env or default.
+func (s *Sources) InForce(flags []*kong.Flag) []Setting {
+	var list []Setting
+	for _, f := range flags {
+		if f.Group == nil { // --help
+			continue
+		}
+		value := fmt.Sprint(f.Target.Interface())
+		if items, ok := f.Target.Interface().([]string); ok {
+			value = strings.Join(items, ",")
+		}
+		from := "flag"
+		if origin, ok := s.origin[f.Name]; ok {
+			from = origin
+		} else if !f.Set || value == f.Default {
+			from = "default"
+		}
+		list = append(list, Setting{f.Name, mask(value), from})
+	}
+	return list
+}
+
+// Markdown gives the settings as a table, for the documentation.
+func Markdown() (string, error) {
+	parser, err := kong.New(new(Config))
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("| flag | variable | default | what it does |\n| --- | --- | --- | --- |\n")
+	for _, f := range parser.Model.Flags {
+		if f.Group == nil {
+			continue
+		}
+		value := ""
+		if f.Default != "" {
+			value = "`" + f.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `--%s` | `%s` | %s | %s |\n", f.Name, Env(f.Name), value, f.Help)
+	}
+	return b.String(), nil
+}
+
+// Default gives the settings that are in force where nothing is set.
+func Default() Config {
+	var c Config
+	parser, err := kong.New(&c)
+	if err == nil {
+		_, err = parser.Parse(nil)
+	}
+	if err != nil {
+		panic(err) // the tags above are at fault, in every process alike
+	}
+	return c
+}

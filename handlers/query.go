@@ -1,0 +1,240 @@
+package handlers
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/models"
+	"dueto/services"
+)
+
+const invalidQuery = "The query is not valid."
+
+// CheckQuery refuses parameters that a route does not have, and any that is
+// there twice.
+func CheckQuery(known []string) Func {
+	return func(c *gin.Context) error {
+		if c.Request.URL.RawQuery == "" {
+			return nil
+		}
+		values, err := url.ParseQuery(c.Request.URL.RawQuery)
+		if err != nil {
+			return malformed("The query string is not well-formed.")
+		}
+		fields := services.Fields{}
+		for name, list := range values {
+			switch {
+			case !slices.Contains(known, name):
+				fields.Add(clip(strings.ToValidUTF8(name, "\ufffd")), unknown("There is no such parameter", name, known))
+			case len(list) > 1:
+				fields.Add(name, "This parameter is there more than once.")
+			case !utf8.ValidString(list[0]) || strings.ContainsRune(list[0], 0):
+				fields.Add(name, "This is not valid text.")
+			}
+		}
+		return fields.Err(invalidQuery)
+	}
+}
+
+// query reads the parameters of a request and collects what is wrong with them.
+type query struct {
+	values url.Values
+	fields services.Fields
+}
+
+func newQuery(c *gin.Context) *query {
+	return &query{values: c.Request.URL.Query(), fields: services.Fields{}}
+}
+
+func (q *query) err() error { return q.fields.Err(invalidQuery) }
+
+// text gives a parameter, if it is there.
+func (q *query) text(name string) (string, bool) {
+	if list, ok := q.values[name]; ok {
+		return list[0], true
+	}
+	return "", false
+}
+
+// number gives an integer within bounds, or nil.
+func (q *query) number(name string, low, high int64) *int64 {
+	text, ok := q.text(name)
+	if !ok {
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+		q.fields.Add(name, "A valid integer is required.")
+	case n < low:
+		q.fields.Add(name, "Ensure this value is greater than or equal to "+strconv.FormatInt(low, 10)+".")
+	case n > high:
+		q.fields.Add(name, "Ensure this value is less than or equal to "+strconv.FormatInt(high, 10)+".")
+	default:
+		return &n
+	}
+	return nil
+}
+
+const maxID = 1<<63 - 1
+
+func (q *query) id(name string) *int64 { return q.number(name, 1, maxID) }
+
+func (q *query) bool(name string) *bool {
+	text, ok := q.text(name)
+	if !ok {
+		return nil
+	}
+	switch strings.ToLower(text) {
+	case "true", "1":
+		return new(true)
+	case "false", "0":
+		return new(false)
+	}
+	q.fields.Add(name, "Must be true or false.")
+	return nil
+}
+
+func (q *query) time(name string) *timestamp {
+	text, ok := q.text(name)
+	if !ok {
+		return nil
+	}
+	var t timestamp
+	if err := t.parse(text); err != nil {
+		q.fields.Add(name, err.Error()+" In a URL, + is written %2B.")
+		return nil
+	}
+	return &t
+}
+
+// choice gives one of the words, or "" where the parameter is absent or wrong.
+func (q *query) choice(name string, words ...string) string {
+	text, ok := q.text(name)
+	if ok && !slices.Contains(words, text) {
+		q.fields.Add(name, "This is not a valid choice. There are: "+strings.Join(words, ", ")+".")
+		return ""
+	}
+	return text
+}
+
+// order reads a comma-separated list of sort keys, each with "-" for descending.
+func (q *query) order(keys []string) models.Order {
+	text, ok := q.text("ordering")
+	if !ok {
+		return nil
+	}
+	var order models.Order
+	for part := range strings.SplitSeq(text, ",") {
+		name, desc := strings.CutPrefix(strings.TrimSpace(part), "-")
+		switch {
+		case !slices.Contains(keys, name):
+			q.fields.Add("ordering", unknown("There is no such key", name, keys))
+			return nil
+		case slices.ContainsFunc(order, func(k models.SortKey) bool { return k.Name == name }):
+			q.fields.Add("ordering", "The key "+name+" is there twice.")
+			return nil
+		}
+		order = append(order, models.SortKey{Name: name, Desc: desc})
+	}
+	return order
+}
+
+// Paging is how long pages are.
+type Paging struct{ Default, Max int }
+
+// maxOffset bounds how many rows a page number may skip: they are read for nothing.
+const maxOffset = 1_000_000
+
+// page reads where in a list to go. Cursors are bound to the list's path and
+// everything in the query but the place itself.
+func (q *query) page(path string, p Paging, keys []string) services.PageRequest {
+	req := services.PageRequest{Size: p.Default, Order: q.order(keys), List: path + "?" + q.without("cursor", "page", "page_size", "count", "fields").Encode()}
+	if n := q.number("page_size", 1, int64(p.Max)); n != nil {
+		req.Size = int(*n)
+	}
+	if n := q.number("page", 1, maxID); n != nil {
+		if *n > maxOffset || int(*n)*req.Size > maxOffset {
+			q.fields.Add("page", "Pages beyond 1,000,000 rows are not numbered. Follow the Link header's cursor instead.")
+		}
+		req.Number = int(*n)
+	}
+	if cursor, ok := q.text("cursor"); ok {
+		if req.Number > 0 {
+			q.fields.Add("cursor", "Give either cursor or page.")
+		} else if cursor == "" {
+			q.fields.Add("cursor", "This field may not be blank.")
+		}
+		req.Cursor = cursor
+	}
+	req.Count = q.choice("count", "exact") != ""
+	return req
+}
+
+// without gives the parameters but some.
+func (q *query) without(names ...string) url.Values {
+	rest := url.Values{}
+	for name, list := range q.values {
+		if !slices.Contains(names, name) {
+			rest[name] = list
+		}
+	}
+	return rest
+}
+
+// pick gives the members that ?fields= names, or all of them.
+func pick[T any](q *query, all []member[T]) []member[T] {
+	text, ok := q.text("fields")
+	if !ok {
+		return all
+	}
+	wanted := strings.Split(text, ",")
+	for i, name := range wanted {
+		wanted[i] = strings.TrimSpace(name)
+		if !slices.ContainsFunc(all, func(m member[T]) bool { return m.name == wanted[i] }) {
+			q.fields.Add("fields", unknown("There is no such member", wanted[i], memberNames(all)))
+			return nil
+		}
+	}
+	var picked []member[T]
+	for _, m := range all {
+		if slices.Contains(wanted, m.name) {
+			picked = append(picked, m)
+		}
+	}
+	return picked
+}
+
+// setPageHeaders says where the neighbours are (RFC 8288) and how many there
+// are in all.
+func setPageHeaders(c *gin.Context, q *query, url string, info services.PageInfo) {
+	var links []string
+	link := func(rel, parameter, value string) {
+		rest := q.without("cursor", "page")
+		rest.Set(parameter, value)
+		links = append(links, "<"+url+"?"+rest.Encode()+`>; rel="`+rel+`"`)
+	}
+	if info.NextPage > 0 {
+		link("next", "page", strconv.Itoa(info.NextPage))
+	}
+	if info.PrevPage > 0 {
+		link("prev", "page", strconv.Itoa(info.PrevPage))
+	}
+	if info.Next != "" {
+		link("next", "cursor", info.Next)
+	}
+	if info.Prev != "" {
+		link("prev", "cursor", info.Prev)
+	}
+	if len(links) > 0 {
+		c.Header("Link", strings.Join(links, ", "))
+	}
+	if info.Total != nil {
+		c.Header("X-Total-Count", strconv.FormatInt(*info.Total, 10))
+	}
+}

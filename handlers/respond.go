@@ -1,0 +1,90 @@
+package handlers
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/services"
+)
+
+var contentJSON = []string{"application/json"}
+
+// sendJSON writes a body that is JSON already.
+func sendJSON(c *gin.Context, status int, body []byte) error {
+	h := c.Writer.Header()
+	h["Content-Type"] = contentJSON
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.Writer.WriteHeader(status)
+	_, _ = c.Writer.Write(body) // the client is gone: nobody to tell
+	return nil
+}
+
+// sendValue writes any value as JSON.
+func sendValue(c *gin.Context, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, status, append(body, '\n'))
+}
+
+// sendObject writes a resource by its members.
+func sendObject[T any](c *gin.Context, status int, v T, members []member[T]) error {
+	return withBuffer(func(b []byte) []byte {
+		return append(appendObject(b, &v, members), '\n')
+	}, func(b []byte) error { return sendJSON(c, status, b) })
+}
+
+// detail is an answer that is a sentence.
+type detail struct {
+	Detail string `json:"detail"`
+}
+
+func noContent(c *gin.Context) error {
+	c.Writer.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// notModified sets the ETag and, where the client has this version already,
+// answers 304 (RFC 9110, 13.1.2).
+func notModified(c *gin.Context, version string) bool {
+	etag := quoteETag(version)
+	c.Writer.Header()["Etag"] = []string{etag}
+	for _, field := range c.Request.Header["If-None-Match"] {
+		for candidate := range strings.SplitSeq(field, ",") {
+			candidate = strings.TrimSpace(candidate)
+			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == etag {
+				c.Writer.WriteHeader(http.StatusNotModified)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func setETag(c *gin.Context, version string) {
+	c.Writer.Header()["Etag"] = []string{quoteETag(version)}
+}
+
+func quoteETag(version string) string { return `"` + version + `"` }
+
+// expected reads If-Match (RFC 9110, 13.1.1). A weak tag matches nothing.
+func expected(c *gin.Context) services.Expected {
+	var e services.Expected
+	for _, field := range c.Request.Header["If-Match"] {
+		e.Given = true
+		for tag := range strings.SplitSeq(field, ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" {
+				e.Any = true
+			} else if version, ok := strings.CutPrefix(tag, `"`); ok {
+				e.Versions = append(e.Versions, strings.TrimSuffix(version, `"`))
+			}
+		}
+	}
+	return e
+}

@@ -1,0 +1,221 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/middleware"
+	"dueto/models"
+	"dueto/services"
+)
+
+// TaskHandler answers for /tasks.
+type TaskHandler struct {
+	tasks  *services.TaskService
+	links  Links
+	paging Paging
+}
+
+// NewTaskHandler makes the handler.
+func NewTaskHandler(tasks *services.TaskService, links Links, paging Paging) *TaskHandler {
+	return &TaskHandler{tasks: tasks, links: links, paging: paging}
+}
+
+// taskRequest is the body of POST, PUT and PATCH.
+type taskRequest struct {
+	Title       Opt[trimmed]   `json:"title" validate:"required,min=1,max=100"`
+	Description Opt[string]    `json:"description" validate:"max=10000"`
+	DueTo       Opt[timestamp] `json:"due_to" nullable:"true"`
+	Done        Opt[bool]      `json:"done"`
+	Priority    Opt[int64]     `json:"priority" validate:"min=0,max=4"`
+	Tags        Opt[[]trimmed] `json:"tags" validate:"max=20,dive,min=1,max=50"`
+	Visibility  Opt[string]    `json:"visibility" validate:"oneof=public private"`
+	Person      Opt[int64]     `json:"person" validate:"min=1" nullable:"true"`
+}
+
+// patch changes what is there and leaves the rest.
+func (r *taskRequest) patch() services.TaskPatch {
+	return services.TaskPatch{
+		Title:       services.Change[string]{Set: r.Title.Set, To: string(r.Title.Value)},
+		Description: r.Description.change(),
+		DueTo:       timeChange(r.DueTo),
+		Done:        r.Done.change(),
+		Priority:    r.Priority.change(),
+		Tags:        services.Change[[]string]{Set: r.Tags.Set, To: texts(r.Tags.Value)},
+		Private:     services.Change[bool]{Set: r.Visibility.Set, To: r.Visibility.Value == "private"},
+		Person:      r.Person.changeNullable(),
+	}
+}
+
+// replacement gives what is absent its default, but for the person and the
+// visibility: those stay.
+func (r *taskRequest) replacement() services.TaskPatch {
+	p := r.patch()
+	p.Description.Set, p.DueTo.Set, p.Done.Set, p.Priority.Set, p.Tags.Set = true, true, true, true, true
+	return p
+}
+
+func bindTask(c *gin.Context, partial bool) (*taskRequest, error) {
+	var req taskRequest
+	err := bind(c, &req, body{message: "The task is not valid.", readOnly: taskMemberNames, partial: partial})
+	return &req, err
+}
+
+// taskView is a task in an answer: the stored row, and the public URL that its
+// own is made from.
+type taskView struct {
+	*models.Task
+	base string
+}
+
+var taskMembers = []member[taskView]{
+	{"id", func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.ID, 10) }},
+	{"url", func(b []byte, t *taskView) []byte {
+		b = append(append(append(b, '"'), t.base...), "/tasks/"...)
+		return append(strconv.AppendInt(b, t.ID, 10), '"')
+	}},
+	{"title", func(b []byte, t *taskView) []byte { return appendString(b, t.Title) }},
+	{"description", func(b []byte, t *taskView) []byte { return appendString(b, t.Description) }},
+	{"due_to", func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DueTo)) }},
+	{"done", func(b []byte, t *taskView) []byte { return strconv.AppendBool(b, t.Done) }},
+	{"done_at", func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DoneAt)) }},
+	{"priority", func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.Priority, 10) }},
+	{"tags", func(b []byte, t *taskView) []byte { return append(b, t.Tags...) }},
+	{"visibility", func(b []byte, t *taskView) []byte { return appendString(b, visibility(t.Private)) }},
+	{"person", func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.PersonID)) }},
+	{"created_by", func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.CreatedBy)) }},
+	{"created_at", func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
+	{"updated_at", func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.UpdatedAt)) }},
+}
+
+var taskMemberNames = memberNames(taskMembers)
+
+func visibility(private bool) string {
+	if private {
+		return "private"
+	}
+	return "public"
+}
+
+func (h *TaskHandler) send(c *gin.Context, status int, t models.Task) error {
+	return sendObject(c, status, taskView{&t, h.links.base}, taskMembers)
+}
+
+// Create answers POST /tasks.
+func (h *TaskHandler) Create(c *gin.Context) error {
+	req, err := bindTask(c, false)
+	if err != nil {
+		return err
+	}
+	task, err := h.tasks.Create(c.Request.Context(), middleware.Actor(c), req.patch())
+	if err != nil {
+		return err
+	}
+	c.Header("Location", h.links.To("/tasks/"+strconv.FormatInt(task.ID, 10)))
+	setETag(c, services.TaskVersion(task))
+	return h.send(c, http.StatusCreated, task)
+}
+
+// Get answers GET /tasks/{id}.
+func (h *TaskHandler) Get(c *gin.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	task, err := h.tasks.Get(c.Request.Context(), middleware.Actor(c), id)
+	if err != nil {
+		return err
+	}
+	if notModified(c, services.TaskVersion(task)) {
+		return nil
+	}
+	return h.send(c, http.StatusOK, task)
+}
+
+// Replace answers PUT /tasks/{id}.
+func (h *TaskHandler) Replace(c *gin.Context) error {
+	return h.update(c, false, (*taskRequest).replacement)
+}
+
+// Patch answers PATCH /tasks/{id}.
+func (h *TaskHandler) Patch(c *gin.Context) error {
+	return h.update(c, true, (*taskRequest).patch)
+}
+
+func (h *TaskHandler) update(c *gin.Context, partial bool, convert func(*taskRequest) services.TaskPatch) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	req, err := bindTask(c, partial)
+	if err != nil {
+		return err
+	}
+	task, err := h.tasks.Update(c.Request.Context(), middleware.Actor(c), id, convert(req), expected(c))
+	if err != nil {
+		return err
+	}
+	setETag(c, services.TaskVersion(task))
+	return h.send(c, http.StatusOK, task)
+}
+
+// Delete answers DELETE /tasks/{id}.
+func (h *TaskHandler) Delete(c *gin.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	if err := h.tasks.Delete(c.Request.Context(), middleware.Actor(c), id, expected(c)); err != nil {
+		return err
+	}
+	return noContent(c)
+}
+
+// TaskListQuery names the parameters of GET /tasks.
+var TaskListQuery = []string{
+	"page_size", "cursor", "page", "count", "ordering", "fields",
+	"person", "created_by", "done", "priority", "priority_min", "visibility",
+	"due_before", "due_after", "overdue", "updated_since",
+}
+
+// List answers GET /tasks.
+func (h *TaskHandler) List(c *gin.Context) error {
+	q := newQuery(c)
+	filter := taskFilter(q)
+	page := q.page("/tasks", h.paging, models.TaskSortKeys())
+	members := pick(q, taskMembers)
+	if err := q.err(); err != nil {
+		return err
+	}
+	tasks, info, err := h.tasks.List(c.Request.Context(), middleware.Actor(c), filter, page)
+	if err != nil {
+		return err
+	}
+	setPageHeaders(c, q, h.links.To("/tasks"), info)
+	return withBuffer(func(b []byte) []byte {
+		view := func(t *models.Task) taskView { return taskView{t, h.links.base} }
+		return append(appendList(b, tasks, view, func(*taskView) []member[taskView] { return members }), '\n')
+	}, func(b []byte) error { return sendJSON(c, http.StatusOK, b) })
+}
+
+func taskFilter(q *query) services.TaskQuery {
+	f := services.TaskQuery{
+		Person: q.id("person"), CreatedBy: q.id("created_by"), Done: q.bool("done"), Overdue: q.bool("overdue"),
+		Priority: q.number("priority", 0, 4), PriorityMin: q.number("priority_min", 0, 4),
+	}
+	if v := q.choice("visibility", "public", "private"); v != "" {
+		f.Private = new(v == "private")
+	}
+	if t := q.time("due_before"); t != nil {
+		f.DueBefore = &t.Time
+	}
+	if t := q.time("due_after"); t != nil {
+		f.DueAfter = &t.Time
+	}
+	if t := q.time("updated_since"); t != nil {
+		f.UpdatedSince = &t.Time
+	}
+	return f
+}

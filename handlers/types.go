@@ -1,0 +1,131 @@
+package handlers
+
+import (
+	"database/sql"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"dueto/models"
+	"dueto/services"
+)
+
+// trimmed is a text without the white space around it.
+type trimmed string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *trimmed) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	*t = trimmed(strings.TrimSpace(s))
+	return nil
+}
+
+// texts turns trimmed texts into plain ones, each kept once.
+func texts(list []trimmed) []string {
+	out := make([]string, 0, len(list))
+	seen := map[trimmed]bool{}
+	for _, t := range list {
+		if !seen[t] {
+			seen[t] = true
+			out = append(out, string(t))
+		}
+	}
+	return out
+}
+
+const timeComplaint = "Enter a time with an offset, such as 2026-10-18T19:12:01Z."
+
+// timestamp is a time that a client sends: RFC 3339 with an offset.
+type timestamp struct{ time.Time }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *timestamp) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return complaintError(timeComplaint)
+	}
+	return t.parse(s)
+}
+
+// parse reads the time into UTC, cut to microseconds. Years 1 to 9998 leave
+// room for the offset that any client may print the time with.
+func (t *timestamp) parse(s string) error {
+	var parsed time.Time
+	if err := parsed.UnmarshalText([]byte(s)); err != nil { // strict, unlike time.Parse
+		return complaintError(timeComplaint)
+	}
+	parsed = parsed.UTC().Truncate(time.Microsecond)
+	if parsed.Year() < 1 || parsed.Year() > 9998 {
+		return complaintError("Enter a time in the years 1 to 9998 (UTC).")
+	}
+	t.Time = parsed
+	return nil
+}
+
+func timeChange(o Opt[timestamp]) services.Change[*time.Time] {
+	c := services.Change[*time.Time]{Set: o.Set}
+	if o.Set && !o.Null {
+		c.To = &o.Value.Time
+	}
+	return c
+}
+
+// moment is a stored time in an answer: RFC 3339 in UTC, or null. The fraction
+// is there only if there is one.
+type moment sql.NullInt64
+
+func momentOf(micros int64) moment { return moment{Int64: micros, Valid: true} }
+
+// MarshalJSON implements json.Marshaler.
+func (m moment) MarshalJSON() ([]byte, error) { return appendMoment(nil, m), nil }
+
+// appendMoment writes a time several times faster than time.Format does.
+func appendMoment(b []byte, m moment) []byte {
+	if !m.Valid {
+		return append(b, "null"...)
+	}
+	t := models.Time(m.Int64)
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(b, '"')
+	b = appendDigits(b, year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	b = appendDigits(append(b, '-'), day, 2)
+	b = appendDigits(append(b, 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	if fraction := t.Nanosecond() / 1000; fraction != 0 {
+		b = appendDigits(append(b, '.'), fraction, 6)
+		for b[len(b)-1] == '0' {
+			b = b[:len(b)-1]
+		}
+	}
+	return append(b, 'Z', '"')
+}
+
+// appendDigits writes a number in exactly width digits.
+func appendDigits(b []byte, n, width int) []byte {
+	b = append(b, "000000"[:width]...)
+	for i := len(b) - 1; n > 0 && width > 0; i, width = i-1, width-1 {
+		b[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return b
+}
+
+// reference is the id of another row in an answer, or null.
+type reference sql.NullInt64
+
+// MarshalJSON implements json.Marshaler.
+func (r reference) MarshalJSON() ([]byte, error) { return appendReference(nil, r), nil }
+
+func appendReference(b []byte, r reference) []byte {
+	if !r.Valid {
+		return append(b, "null"...)
+	}
+	return strconv.AppendInt(b, r.Int64, 10)
+}

@@ -1,0 +1,236 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/middleware"
+	"dueto/models"
+	"dueto/services"
+)
+
+// UserHandler answers for /users.
+type UserHandler struct {
+	users  *services.UserService
+	links  Links
+	paging Paging
+}
+
+// NewUserHandler makes the handler.
+func NewUserHandler(users *services.UserService, links Links, paging Paging) *UserHandler {
+	return &UserHandler{users: users, links: links, paging: paging}
+}
+
+// createUserRequest is the body of POST /users.
+type createUserRequest struct {
+	Username    Opt[string]   `json:"username" validate:"required"`
+	Email       Opt[string]   `json:"email" validate:"required"`
+	Password    Opt[string]   `json:"password" validate:"required"`
+	IsActive    Opt[bool]     `json:"is_active"`
+	IsStaff     Opt[bool]     `json:"is_staff"`
+	Permissions Opt[[]string] `json:"permissions"`
+	TimeZone    Opt[string]   `json:"time_zone"`
+}
+
+func (r *createUserRequest) input() services.NewAccount {
+	return services.NewAccount{
+		Username: r.Username.Value, Email: r.Email.Value, Password: r.Password.Value,
+		Active: r.IsActive.Value || !r.IsActive.Set, Staff: r.IsStaff.Value,
+		Permissions: r.Permissions.Value, TimeZone: r.TimeZone.Value,
+	}
+}
+
+// updateUserRequest is the body of PATCH /users/{id}.
+type updateUserRequest struct {
+	Username    Opt[string]   `json:"username"`
+	Email       Opt[string]   `json:"email"`
+	TimeZone    Opt[string]   `json:"time_zone"`
+	IsActive    Opt[bool]     `json:"is_active"`
+	IsStaff     Opt[bool]     `json:"is_staff"`
+	Permissions Opt[[]string] `json:"permissions"`
+}
+
+func (r *updateUserRequest) patch() services.UserPatch {
+	return services.UserPatch{
+		Username: r.Username.change(), Email: r.Email.change(), TimeZone: r.TimeZone.change(),
+		Active: r.IsActive.change(), Staff: r.IsStaff.change(), Permissions: r.Permissions.change(),
+	}
+}
+
+// deleteUserRequest is the body of DELETE /users/{id}.
+type deleteUserRequest struct {
+	Password Opt[string] `json:"password"`
+}
+
+// userView is an account in an answer, and the public URL that its own is made from.
+type userView struct {
+	services.UserView
+	base string
+	// confirmation is the link that a new account gets where there is no mail.
+	confirmation string
+}
+
+// publicUserMembers are what anybody sees.
+var publicUserMembers = []member[userView]{
+	{"id", func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.User.ID, 10) }},
+	{"url", func(b []byte, u *userView) []byte {
+		return appendString(b, u.base+"/users/"+strconv.FormatInt(u.User.ID, 10))
+	}},
+	{"username", func(b []byte, u *userView) []byte { return appendString(b, u.User.Username) }},
+	{"date_joined", func(b []byte, u *userView) []byte { return appendMoment(b, momentOf(u.User.DateJoined)) }},
+	{"task_count", func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.Tasks.Count, 10) }},
+	{"tasks", func(b []byte, u *userView) []byte { return appendIDs(b, u.Tasks.Newest) }},
+	{"tasks_url", func(b []byte, u *userView) []byte {
+		return appendString(b, u.base+"/tasks?person="+strconv.FormatInt(u.User.ID, 10))
+	}},
+}
+
+// userMembers are what oneself and the staff see.
+var userMembers = append(publicUserMembers[:len(publicUserMembers):len(publicUserMembers)], []member[userView]{
+	{"email", func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
+	{"is_active", func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
+	{"is_staff", func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
+	{"permissions", func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},
+	{"last_login", func(b []byte, u *userView) []byte { return appendMoment(b, moment(u.User.LastLogin)) }},
+	{"time_zone", func(b []byte, u *userView) []byte { return appendString(b, u.User.TimeZone) }},
+}...)
+
+// registeredMembers are what registering answers where there is no mail.
+var registeredMembers = append(userMembers[:len(userMembers):len(userMembers)],
+	member[userView]{"confirmation_url", func(b []byte, u *userView) []byte { return appendString(b, u.confirmation) }})
+
+var userMemberNames = memberNames(userMembers)
+
+func membersFor(u *userView) []member[userView] {
+	if u.Private {
+		return userMembers
+	}
+	return publicUserMembers
+}
+
+func (h *UserHandler) send(c *gin.Context, status int, v services.UserView) error {
+	u := userView{UserView: v, base: h.links.base}
+	return sendObject(c, status, u, membersFor(&u))
+}
+
+// userID takes the id from the path; "me" is one's own.
+func userID(c *gin.Context) (int64, error) {
+	if c.Param("id") == "" {
+		return middleware.Actor(c).UserID, nil
+	}
+	return pathID(c)
+}
+
+// Create answers POST /users.
+func (h *UserHandler) Create(c *gin.Context) error {
+	var req createUserRequest
+	if err := bind(c, &req, body{message: "The user is not valid.", readOnly: userMemberNames}); err != nil {
+		return err
+	}
+	view, err := h.users.Create(c.Request.Context(), middleware.Actor(c), req.input())
+	if err != nil {
+		return err
+	}
+	c.Header("Location", h.links.To("/users/"+strconv.FormatInt(view.User.ID, 10)))
+	setETag(c, view.Version())
+	return h.send(c, http.StatusCreated, view)
+}
+
+// Get answers GET /users/{id} and /users/me.
+func (h *UserHandler) Get(c *gin.Context) error {
+	id, err := userID(c)
+	if err != nil {
+		return err
+	}
+	view, err := h.users.Get(c.Request.Context(), middleware.Actor(c), id)
+	if err != nil {
+		return err
+	}
+	if notModified(c, view.Version()) {
+		return nil
+	}
+	return h.send(c, http.StatusOK, view)
+}
+
+// Patch answers PATCH /users/{id} and /users/me.
+func (h *UserHandler) Patch(c *gin.Context) error {
+	id, err := userID(c)
+	if err != nil {
+		return err
+	}
+	var req updateUserRequest
+	if err := bind(c, &req, body{message: "The user is not valid.", readOnly: userMemberNames, partial: true}); err != nil {
+		return err
+	}
+	view, err := h.users.Update(c.Request.Context(), middleware.Actor(c), id, req.patch(), expected(c))
+	if err != nil {
+		return err
+	}
+	setETag(c, view.Version())
+	return h.send(c, http.StatusOK, view)
+}
+
+// DeleteUserQuery names the parameters of DELETE /users/{id}.
+var DeleteUserQuery = []string{"tasks"}
+
+// Delete answers DELETE /users/{id} and /users/me.
+func (h *UserHandler) Delete(c *gin.Context) error {
+	id, err := userID(c)
+	if err != nil {
+		return err
+	}
+	var req deleteUserRequest
+	if err := bind(c, &req, body{message: "The account was not deleted.", optional: true}); err != nil {
+		return err
+	}
+	q := newQuery(c)
+	in := services.DeleteUser{Password: req.Password.Value, WithTasks: q.choice("tasks", "keep", "delete") == "delete"}
+	if err := q.err(); err != nil {
+		return err
+	}
+	if err := h.users.Delete(c.Request.Context(), middleware.Actor(c), id, in, expected(c)); err != nil {
+		return err
+	}
+	return noContent(c)
+}
+
+// UserListQuery names the parameters of GET /users.
+var UserListQuery = []string{"page_size", "cursor", "page", "count", "ordering", "fields"}
+
+// List answers GET /users.
+func (h *UserHandler) List(c *gin.Context) error {
+	q := newQuery(c)
+	page := q.page("/users", h.paging, models.UserSortKeys())
+	picked := pick(q, userMembers)
+	if err := q.err(); err != nil {
+		return err
+	}
+	views, info, err := h.users.List(c.Request.Context(), middleware.Actor(c), page)
+	if err != nil {
+		return err
+	}
+	setPageHeaders(c, q, h.links.To("/users"), info)
+	return withBuffer(func(b []byte) []byte {
+		view := func(v *services.UserView) userView { return userView{UserView: *v, base: h.links.base} }
+		members := func(u *userView) []member[userView] { return allowed(picked, u) }
+		return append(appendList(b, views, view, members), '\n')
+	}, func(b []byte) error { return sendJSON(c, http.StatusOK, b) })
+}
+
+// allowed leaves out the members that the account's reader is not shown.
+func allowed(picked []member[userView], u *userView) []member[userView] {
+	if u.Private {
+		return picked
+	}
+	var list []member[userView]
+	for _, m := range picked {
+		for _, public := range publicUserMembers {
+			if m.name == public.name {
+				list = append(list, m)
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,120 @@
+package middleware
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/services"
+)
+
+// Request begins a request: its id, taken from X-Request-Id where that is
+// well-formed, and the time within which it must be done.
+func Request(timeout time.Duration) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		id := c.Request.Header.Get("X-Request-Id")
+		if !wellFormed(id) {
+			id = rand.Text()
+		}
+		c.Writer.Header()["X-Request-Id"] = []string{id}
+		ctx, cancel := context.WithTimeout(services.WithRequestID(c.Request.Context(), id), timeout)
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
+		c.Next()
+	}
+}
+
+// wellFormed keeps what a client sends fit for a log line and a header.
+func wellFormed(id string) bool {
+	if len(id) < 1 || len(id) > 64 {
+		return false
+	}
+	for i := range len(id) {
+		b := id[i]
+		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '-' && b != '_' && b != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// AccessLog writes a line for each request. It has the route's pattern, never
+// the path: a path may be a confirmation link.
+func AccessLog(log *slog.Logger) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		start := time.Now()
+		c.Next()
+		log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request",
+			slog.String("method", printable(c.Request.Method)),
+			slog.String("route", c.FullPath()),
+			slog.Int("status", c.Writer.Status()),
+			slog.Int("bytes", max(0, c.Writer.Size())),
+			slog.Duration("duration", time.Since(start)),
+			slog.Int64("user_id", Actor(c).UserID),
+			slog.String("request_id", services.RequestID(c.Request.Context())))
+	}
+}
+
+// Recover turns a panic into an answer without internals. An answer that has
+// begun cannot be taken back: its connection is cut, so that no client takes
+// half of it for the whole.
+func Recover(log *slog.Logger) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			if c.Writer.Written() {
+				log.Error("request failed after its answer began", "route", c.FullPath(), "error", err.Error())
+				panic(http.ErrAbortHandler)
+			}
+			c.Abort()
+			render(c, log, err)
+		}()
+		c.Next()
+	}
+}
+
+// LimitBody bounds what a handler can read of a body, in bytes.
+func LimitBody(limit int64) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if c.Request.Body != nil && c.Request.Body != http.NoBody {
+			c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit)
+		}
+		c.Next()
+	}
+}
+
+// APIPolicy is the Content-Security-Policy of everything that is not a page.
+const APIPolicy = "default-src 'none'; frame-ancestors 'none'"
+
+// SecureHeaders sets what every answer carries. https is whether the public
+// URL is: only then may browsers be told to insist on it.
+func SecureHeaders(https bool) gin.HandlerFunc {
+	// Shared, and never changed: one slice a header, not one a request.
+	nosniff, referrer, policy := []string{"nosniff"}, []string{"no-referrer"}, []string{APIPolicy}
+	vary, hsts := []string{"Authorization, Cookie"}, []string{"max-age=31536000; includeSubDomains"}
+	return func(c *gin.Context) {
+		h := c.Writer.Header()
+		h["X-Content-Type-Options"] = nosniff
+		h["Referrer-Policy"] = referrer
+		h["Content-Security-Policy"] = policy
+		h["Vary"] = append(h["Vary"], vary...)
+		if https {
+			h["Strict-Transport-Security"] = hsts
+		}
+		c.Next()
+	}
+}

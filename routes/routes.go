@@ -1,0 +1,227 @@
+// Package routes puts the rooms together: it builds services and handlers from
+// settings and a store, and the router from the one route table.
+package routes
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/rs/cors"
+
+	"dueto/config"
+	"dueto/handlers"
+	"dueto/middleware"
+	"dueto/models"
+	"dueto/services"
+	"dueto/web"
+)
+
+const (
+	maxBody        = 1 << 20 // bytes
+	requestTimeout = 10 * time.Second
+)
+
+// Deps is what the server is made of. Tests give their own clock.
+type Deps struct {
+	// Config must have been validated, and have its PublicURL set.
+	Config config.Config
+	Secret []byte
+	Store  *models.Store
+	Logger *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Draining says that the server is about to stop; nil means never.
+	Draining *atomic.Bool
+}
+
+// Services are the rules over one store; the command line uses them as the
+// server does.
+type Services struct {
+	Accounts *services.AccountService
+	Sessions *services.SessionService
+	Users    *services.UserService
+	Tasks    *services.TaskService
+}
+
+// NewServices builds the services.
+func NewServices(d Deps) (*Services, error) {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	tokens, err := services.NewTokens(services.TokenConfig{
+		Secret: d.Secret, Algorithm: d.Config.JWTAlgorithm, Issuer: d.Config.PublicURL,
+		AccessTTL: d.Config.AccessTTL, RefreshTTL: d.Config.RefreshTTL, ActivationTTL: d.Config.ActivationTTL, Now: d.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cursors, err := services.NewCursors(d.Secret)
+	if err != nil {
+		return nil, err
+	}
+	events := services.NewEvents(d.Logger)
+	// Half the processors hash, so that a flood of logins leaves the rest to others.
+	passwords := services.NewPasswords(d.Config.PasswordCost, runtime.GOMAXPROCS(0)/2)
+	accounts := services.NewAccountService(d.Store, passwords, tokens, events, d.Now)
+	return &Services{
+		Accounts: accounts,
+		Sessions: services.NewSessionService(d.Store, passwords, tokens, events, services.SessionConfig{
+			TTL: d.Config.SessionTTL, Grace: d.Config.RefreshGrace, Now: d.Now,
+		}),
+		Users: services.NewUserService(d.Store, accounts, passwords, cursors, events, d.Now),
+		Tasks: services.NewTaskService(d.Store, cursors, d.Now, d.Config.DefaultVisibility == "private"),
+	}, nil
+}
+
+// app holds the handlers that the table names.
+type app struct {
+	root   handlers.Func
+	health *handlers.HealthHandler
+	auth   *handlers.AuthHandler
+	users  *handlers.UserHandler
+	tasks  *handlers.TaskHandler
+}
+
+// New builds the server's handler.
+func New(d Deps) (http.Handler, error) {
+	if d.Draining == nil {
+		d.Draining = new(atomic.Bool)
+	}
+	svc, err := NewServices(d)
+	if err != nil {
+		return nil, err
+	}
+	public, err := url.Parse(d.Config.PublicURL)
+	if err != nil || public.Host == "" {
+		return nil, fmt.Errorf("public URL %q: not absolute", d.Config.PublicURL)
+	}
+	prefix := strings.TrimRight(public.EscapedPath(), "/")
+	links := handlers.NewLinks(strings.TrimRight(d.Config.PublicURL, "/"))
+	paging := handlers.Paging{Default: d.Config.PageSize, Max: d.Config.MaxPageSize}
+	a := &app{
+		health: handlers.NewHealthHandler(d.Store.Ready, d.Draining),
+		auth:   handlers.NewAuthHandler(svc.Accounts, svc.Sessions, links, web.NewPages()),
+		users:  handlers.NewUserHandler(svc.Users, links, paging),
+		tasks:  handlers.NewTaskHandler(svc.Tasks, links, paging),
+	}
+	a.root = handlers.Root(resources(a.table(), links))
+
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false // both forms are routes; curl follows no redirect on POST
+	if err := r.SetTrustedProxies(d.Config.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	r.Use(
+		middleware.Request(requestTimeout),
+		middleware.AccessLog(d.Logger),
+		middleware.Recover(d.Logger),
+		middleware.SecureHeaders(public.Scheme == "https"),
+		middleware.Errors(d.Logger),
+		middleware.LimitBody(maxBody),
+	)
+	authenticate := middleware.Authenticate(svc.Sessions)
+	r.NoRoute(authenticate, middleware.NoRoute)
+	r.NoMethod(authenticate, middleware.NoMethod)
+	for _, route := range withImplied(a.table()) {
+		chain := doors(route, authenticate, d.Config.ReadAccess != "public")
+		chain = append(chain, handlers.Wrap(handlers.CheckQuery(route.Query)), handlers.Wrap(route.Handler))
+		for _, path := range bothForms(prefix + route.Path) {
+			r.Handle(route.Method, path, chain...)
+		}
+	}
+	return withCORS(r, d.Config.CORSOrigins), nil
+}
+
+// Table lists the routes as they are served, for people to read.
+func Table() []Route {
+	a := &app{health: &handlers.HealthHandler{}, auth: &handlers.AuthHandler{}, users: &handlers.UserHandler{}, tasks: &handlers.TaskHandler{}}
+	return a.table()
+}
+
+// doors gives what a request passes before the route's handler.
+func doors(route Route, authenticate gin.HandlerFunc, closed bool) []gin.HandlerFunc {
+	if route.Access == Credentials {
+		return []gin.HandlerFunc{middleware.NoStore}
+	}
+	chain := []gin.HandlerFunc{authenticate}
+	if route.Access == SignedIn || (route.Access == Reader && closed) {
+		chain = append(chain, middleware.RequireActor)
+	}
+	if route.Permission != "" {
+		chain = append(chain, middleware.RequirePermission(route.Permission))
+	}
+	return chain
+}
+
+// withImplied adds HEAD to each GET, and OPTIONS to each path.
+func withImplied(table []Route) []Route {
+	all := slices.Clone(table)
+	methods := map[string][]string{}
+	for _, route := range table {
+		methods[route.Path] = append(methods[route.Path], route.Method)
+		if route.Method == get {
+			methods[route.Path] = append(methods[route.Path], http.MethodHead)
+			head := route
+			head.Method = http.MethodHead
+			all = append(all, head)
+		}
+	}
+	for path, list := range methods {
+		list = append(list, http.MethodOptions)
+		slices.Sort(list)
+		access := Anyone
+		if i := slices.IndexFunc(table, func(r Route) bool { return r.Path == path }); table[i].Access == Credentials {
+			access = Credentials
+		}
+		all = append(all, Route{
+			Method: http.MethodOptions, Path: path, Access: access, Handler: handlers.Options(strings.Join(list, ", ")),
+			Summary: "Tell what the path allows",
+		})
+	}
+	return all
+}
+
+// bothForms gives a path without and with a slash at its end.
+func bothForms(path string) []string {
+	path = strings.TrimRight(path, "/")
+	if path == "" {
+		return []string{"/"}
+	}
+	return []string{path, path + "/"}
+}
+
+// resources gives the URLs of the routes that have a name.
+func resources(table []Route, links handlers.Links) map[string]string {
+	named := map[string]string{}
+	for _, route := range table {
+		if route.Name != "" {
+			named[route.Name] = links.To(route.Path)
+		}
+	}
+	return named
+}
+
+// withCORS lets pages of other origins call the API. It stands before the
+// router, so that errors carry its headers too.
+func withCORS(next http.Handler, origins []string) http.Handler {
+	if len(origins) == 0 {
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, post, put, patch, remove},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "If-Match", "If-None-Match", "X-Request-Id"},
+		ExposedHeaders: []string{"ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id", "X-Total-Count"},
+		MaxAge:         600,
+	}).Handler(next)
+}

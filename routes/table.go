@@ -1,0 +1,90 @@
+package routes
+
+import (
+	"net/http"
+
+	"dueto/handlers"
+	"dueto/services"
+)
+
+// Access says who gets past the door of a route. What lies behind it may still
+// be refused, by the rules of the services.
+type Access int
+
+// The doors. The zero value is the closed one, so that a route that forgets to
+// say is not open.
+const (
+	// SignedIn needs an account.
+	SignedIn Access = iota
+	// Reader is open to all where reads are public, else as SignedIn.
+	Reader
+	// Anyone is open to all; a bad credential is refused nevertheless.
+	Anyone
+	// Credentials is for routes that take theirs in the body or the path, and
+	// for probes: an Authorization header is not looked at.
+	Credentials
+)
+
+// String gives the name of the door, for listings.
+func (a Access) String() string {
+	return [...]string{"signed in", "reader", "anyone", "anyone (header ignored)"}[a]
+}
+
+// Route is one line of the table that the router, the resource list and
+// "make routes" are made from.
+type Route struct {
+	Method  string
+	Path    string
+	Handler handlers.Func
+	Access  Access
+	// Permission is a word that the caller must hold.
+	Permission string
+	// Query names the parameters that the route takes.
+	Query []string
+	// Name lists the path in the resource list under this name.
+	Name    string
+	Summary string
+}
+
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	patch  = http.MethodPatch
+	remove = http.MethodDelete
+)
+
+// table is the whole HTTP surface. HEAD comes with GET and OPTIONS with
+// everything; each path is there with and without a trailing slash.
+func (a *app) table() []Route {
+	return []Route{
+		{Method: get, Path: "/", Access: Anyone, Handler: a.root, Summary: "List the resources"},
+		{Method: get, Path: "/healthz", Access: Credentials, Handler: a.health.Alive, Name: "healthz", Summary: "Tell that the process answers"},
+		{Method: get, Path: "/readyz", Access: Credentials, Handler: a.health.Ready, Name: "readyz", Summary: "Tell whether the store can be read and written"},
+
+		{Method: post, Path: "/auth/register", Access: Credentials, Handler: a.auth.Register, Name: "register", Summary: "Make an account"},
+		{Method: get, Path: "/auth/activate/:token", Access: Credentials, Handler: a.auth.ActivateByLink, Summary: "Confirm an account by following its link"},
+		{Method: post, Path: "/auth/activate/:token", Access: Credentials, Handler: a.auth.Activate, Summary: "Confirm an account"},
+		{Method: post, Path: "/auth/activate/resend", Access: Credentials, Handler: a.auth.Resend, Name: "resend", Summary: "Ask for a new confirmation"},
+		{Method: post, Path: "/auth/login", Access: Credentials, Handler: a.auth.Login, Name: "login", Summary: "Get a pair of tokens"},
+		{Method: post, Path: "/auth/refresh", Access: Credentials, Handler: a.auth.Refresh, Name: "refresh", Summary: "Spend a refresh token for a new pair"},
+		{Method: post, Path: "/auth/verify", Access: Credentials, Handler: a.auth.Verify, Name: "verify", Summary: "Read a token that is good"},
+		{Method: post, Path: "/auth/logout", Access: Credentials, Handler: a.auth.Logout, Name: "logout", Summary: "End a session"},
+
+		{Method: get, Path: "/users", Access: Reader, Handler: a.users.List, Query: handlers.UserListQuery, Name: "users", Summary: "List accounts"},
+		{Method: post, Path: "/users", Permission: services.PermAddUsers, Handler: a.users.Create, Summary: "Make an account for somebody"},
+		{Method: get, Path: "/users/me", Handler: a.users.Get, Name: "me", Summary: "Read one's own account"},
+		{Method: patch, Path: "/users/me", Handler: a.users.Patch, Summary: "Change one's own account"},
+		{Method: remove, Path: "/users/me", Handler: a.users.Delete, Query: handlers.DeleteUserQuery, Summary: "Delete one's own account"},
+		{Method: get, Path: "/users/:id", Access: Reader, Handler: a.users.Get, Summary: "Read an account"},
+		{Method: patch, Path: "/users/:id", Handler: a.users.Patch, Summary: "Change an account"},
+		{Method: remove, Path: "/users/:id", Handler: a.users.Delete, Query: handlers.DeleteUserQuery, Summary: "Delete an account"},
+
+		{Method: get, Path: "/tasks", Access: Reader, Handler: a.tasks.List, Query: handlers.TaskListQuery, Name: "tasks", Summary: "List tasks"},
+		{Method: post, Path: "/tasks", Handler: a.tasks.Create, Summary: "Make a task"},
+		{Method: get, Path: "/tasks/:id", Access: Reader, Handler: a.tasks.Get, Summary: "Read a task"},
+		{Method: put, Path: "/tasks/:id", Handler: a.tasks.Replace, Summary: "Replace a task"},
+		{Method: patch, Path: "/tasks/:id", Handler: a.tasks.Patch, Summary: "Change a task"},
+		{Method: remove, Path: "/tasks/:id", Handler: a.tasks.Delete, Summary: "Delete a task"},
+	}
+}
