@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	_ "time/tzdata" // time zones are there on machines without the database
 	"unicode"
 	"unicode/utf8"
 

@@ -1,0 +1,70 @@
+# The two that matter: "make run" and "make test". The rest: "make help".
+
+SHELL := /bin/bash
+GO ?= go
+LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VULN := golang.org/x/vuln/cmd/govulncheck@latest
+VERSION := $(shell git describe --always --dirty 2>/dev/null)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Serve on http://127.0.0.1:8000 with dueto.db in this folder
+	@exec bin/dueto serve
+
+.PHONY: build
+build: need-go ## Build bin/dueto
+	@test -e bin/dueto || echo "Building; the first time takes a minute or two, for SQLite is compiled with it."
+	@$(GO) build -ldflags "-X dueto/cli.version=$(VERSION)" -o bin/dueto .
+
+.PHONY: test
+test: need-tools ## Run every test, with the race detector; as root on Debian, install what they need
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+
+.PHONY: check
+check: need-go ## Check formatting, modules and lint
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	$(GO) vet ./...
+	$(GO) run $(LINT) run ./...
+
+.PHONY: vuln
+vuln: need-go ## Look for known vulnerabilities (needs the Go vulnerability database)
+	$(GO) run $(VULN) ./...
+
+.PHONY: bench
+bench: need-go ## Measure against hand-made servers and write bench/RESULTS.md
+	$(GO) run ./bench $(BENCH)
+
+.PHONY: routes
+routes: build ## Print the routes of the API
+	@bin/dueto routes
+
+# What building needs: Go, and a C compiler for SQLite. What the tests need
+# besides: the clients that the README's tour is typed in.
+PACKAGES := gcc libc6-dev curl httpie jq
+
+.PHONY: need-go
+need-go:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: get it from https://go.dev/dl (the version in go.mod, or newer)."; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || { $(install); } || { echo "A C compiler is missing: install gcc."; exit 1; }
+
+.PHONY: need-tools
+need-tools: need-go
+	@for tool in cc curl http jq; do \
+		command -v $$tool >/dev/null || { $(install); break; }; \
+	done; \
+	missing=; for tool in cc curl http jq; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	test -z "$$missing" || { echo "The tests need these commands, which are missing:$$missing. On Debian: apt-get install $(PACKAGES)"; exit 1; }
+
+# As root on Debian, what is missing is installed.
+define install
+	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(PACKAGES) >/dev/null
+endef
