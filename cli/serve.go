@@ -46,8 +46,9 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
+	local := "http://" + reachable(listener.Addr())
 	if cfg.PublicURL == "" {
-		cfg.PublicURL = "http://" + reachable(listener.Addr())
+		cfg.PublicURL = local
 	}
 	draining := new(atomic.Bool)
 	handler, err := routes.New(routes.Deps{Config: cfg, Secret: secret, Store: store, Logger: log, Draining: draining})
@@ -67,7 +68,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
-	fmt.Fprintf(e.stderr, "listening on %s\n", cfg.PublicURL)
+	fmt.Fprintf(e.stderr, "listening on %s\n", local)
 
 	select {
 	case err := <-served:
