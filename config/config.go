@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,8 @@ func (c *Config) Validate() error {
 	var p problems
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
+		p.unless(err != nil || (!strings.ContainsAny(u.Path, ":*") && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/")),
+			"public-url", "the path of %q has a part that is empty, . or .., or a : or *", c.PublicURL)
 		p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil,
 			"public-url", "%q is not an http or https URL without query", c.PublicURL)
 	}

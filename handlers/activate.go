@@ -1,15 +1,11 @@
 package handlers
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
-
-	"dueto/middleware"
-	"dueto/services"
 )
 
 // Pages renders what a browser is shown in place of JSON.
@@ -47,27 +43,20 @@ func (h *AuthHandler) Activate(c *gin.Context) error {
 
 func (h *AuthHandler) sendActivation(c *gin.Context, sentence string, button bool, err error) error {
 	c.Writer.Header().Add("Vary", "Accept")
+	if err != nil {
+		return err
+	}
 	if !wantsHTML(c) {
-		if err != nil {
-			return err
-		}
 		return sendValue(c, http.StatusOK, detail{sentence})
 	}
-	status := http.StatusOK
-	if err != nil {
-		var known *services.Error
-		if !errors.As(err, &known) {
-			return err
-		}
-		status, sentence, button = middleware.ErrorHeaders(c.Writer.Header(), known), known.Message, false
-	} else if button {
+	if button {
 		sentence = "Press the button to activate your account."
 	}
 	page, policy := h.pages.Activation(sentence, button)
 	c.Header("Content-Type", "text/html; charset=utf-8")
 	c.Header("Content-Security-Policy", policy)
 	c.Header("Content-Length", strconv.Itoa(len(page)))
-	c.Writer.WriteHeader(status)
+	c.Writer.WriteHeader(http.StatusOK)
 	_, _ = c.Writer.Write(page)
 	return nil
 }

@@ -41,11 +41,12 @@ func appendObject[T any](b []byte, v *T, members []member[T]) []byte {
 // appendList writes a list of objects; convert makes each of them.
 func appendList[R, T any](b []byte, rows []R, convert func(*R) T, members func(*T) []member[T]) []byte {
 	b = append(b, '[')
+	var v T // one for all: it escapes
 	for i := range rows {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		v := convert(&rows[i])
+		v = convert(&rows[i])
 		b = appendObject(b, &v, members(&v))
 	}
 	return append(b, ']')
@@ -113,14 +114,12 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b 
 // maxKept keeps a rare huge answer from staying in memory.
 const maxKept = 1 << 18
 
-// withBuffer lends fn an empty buffer; what it returns must not outlive send.
-func withBuffer(fill func([]byte) []byte, send func([]byte) error) error {
-	p := buffers.Get().(*[]byte)
-	b := fill((*p)[:0])
-	err := send(b)
+// getBuffer lends an empty buffer, to be given back by putBuffer.
+func getBuffer() *[]byte { return buffers.Get().(*[]byte) }
+
+func putBuffer(p *[]byte, b []byte) {
 	if cap(b) <= maxKept {
-		*p = b
+		*p = b[:0]
 		buffers.Put(p)
 	}
-	return err
 }

@@ -13,11 +13,17 @@ import (
 
 var contentJSON = []string{"application/json"}
 
+// shortBody is within what net/http buffers before it sends headers.
+const shortBody = 1024
+
 // sendJSON writes a body that is JSON already.
 func sendJSON(c *gin.Context, status int, body []byte) error {
 	h := c.Writer.Header()
 	h["Content-Type"] = contentJSON
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	// net/http finds the length of a short body itself, but not for HEAD.
+	if len(body) > shortBody || c.Request.Method == http.MethodHead {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	c.Writer.WriteHeader(status)
 	_, _ = c.Writer.Write(body) // the client is gone: nobody to tell
 	return nil
@@ -34,9 +40,18 @@ func sendValue(c *gin.Context, status int, v any) error {
 
 // sendObject writes a resource by its members.
 func sendObject[T any](c *gin.Context, status int, v T, members []member[T]) error {
-	return withBuffer(func(b []byte) []byte {
-		return append(appendObject(b, &v, members), '\n')
-	}, func(b []byte) error { return sendJSON(c, status, b) })
+	p := getBuffer()
+	b := append(appendObject(*p, &v, members), '\n')
+	defer putBuffer(p, b)
+	return sendJSON(c, status, b)
+}
+
+// sendList writes a list of resources; see appendList.
+func sendList[R, T any](c *gin.Context, rows []R, convert func(*R) T, members func(*T) []member[T]) error {
+	p := getBuffer()
+	b := append(appendList(*p, rows, convert, members), '\n')
+	defer putBuffer(p, b)
+	return sendJSON(c, http.StatusOK, b)
 }
 
 // detail is an answer that is a sentence.

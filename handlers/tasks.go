@@ -194,10 +194,8 @@ func (h *TaskHandler) List(c *gin.Context) error {
 		return err
 	}
 	setPageHeaders(c, q, h.links.To("/tasks"), info)
-	return withBuffer(func(b []byte) []byte {
-		view := func(t *models.Task) taskView { return taskView{t, h.links.base} }
-		return append(appendList(b, tasks, view, func(*taskView) []member[taskView] { return members }), '\n')
-	}, func(b []byte) error { return sendJSON(c, http.StatusOK, b) })
+	view := func(t *models.Task) taskView { return taskView{t, h.links.base} }
+	return sendList(c, tasks, view, func(*taskView) []member[taskView] { return members })
 }
 
 func taskFilter(q *query) services.TaskQuery {

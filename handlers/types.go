@@ -91,15 +91,15 @@ func appendMoment(b []byte, m moment) []byte {
 	t := models.Time(m.Int64)
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
-	b = append(b, '"')
-	b = appendDigits(b, year, 4)
-	b = appendDigits(append(b, '-'), int(month), 2)
-	b = appendDigits(append(b, '-'), day, 2)
-	b = appendDigits(append(b, 'T'), hour, 2)
-	b = appendDigits(append(b, ':'), minute, 2)
-	b = appendDigits(append(b, ':'), second, 2)
+	b = append2(append2(append(b, '"'), year/100), year%100)
+	b = append2(append(b, '-'), int(month))
+	b = append2(append(b, '-'), day)
+	b = append2(append(b, 'T'), hour)
+	b = append2(append(b, ':'), minute)
+	b = append2(append(b, ':'), second)
 	if fraction := t.Nanosecond() / 1000; fraction != 0 {
-		b = appendDigits(append(b, '.'), fraction, 6)
+		b = append2(append(b, '.'), fraction/10000)
+		b = append2(append2(b, fraction/100%100), fraction%100)
 		for b[len(b)-1] == '0' {
 			b = b[:len(b)-1]
 		}
@@ -107,15 +107,8 @@ func appendMoment(b []byte, m moment) []byte {
 	return append(b, 'Z', '"')
 }
 
-// appendDigits writes a number in exactly width digits.
-func appendDigits(b []byte, n, width int) []byte {
-	b = append(b, "000000"[:width]...)
-	for i := len(b) - 1; n > 0 && width > 0; i, width = i-1, width-1 {
-		b[i] = byte('0' + n%10)
-		n /= 10
-	}
-	return b
-}
+// append2 writes a number below 100 in two digits.
+func append2(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
 
 // reference is the id of another row in an answer, or null.
 type reference sql.NullInt64

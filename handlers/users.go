@@ -115,9 +115,9 @@ func (h *UserHandler) send(c *gin.Context, status int, v services.UserView) erro
 	return sendObject(c, status, u, membersFor(&u))
 }
 
-// userID takes the id from the path; "me" is one's own.
+// userID takes the id from the path; the route without one is one's own.
 func userID(c *gin.Context) (int64, error) {
-	if c.Param("id") == "" {
+	if _, ok := c.Params.Get("id"); !ok {
 		return middleware.Actor(c).UserID, nil
 	}
 	return pathID(c)
@@ -212,11 +212,8 @@ func (h *UserHandler) List(c *gin.Context) error {
 		return err
 	}
 	setPageHeaders(c, q, h.links.To("/users"), info)
-	return withBuffer(func(b []byte) []byte {
-		view := func(v *services.UserView) userView { return userView{UserView: *v, base: h.links.base} }
-		members := func(u *userView) []member[userView] { return allowed(picked, u) }
-		return append(appendList(b, views, view, members), '\n')
-	}, func(b []byte) error { return sendJSON(c, http.StatusOK, b) })
+	view := func(v *services.UserView) userView { return userView{UserView: *v, base: h.links.base} }
+	return sendList(c, views, view, func(u *userView) []member[userView] { return allowed(picked, u) })
 }
 
 // allowed leaves out the members that the account's reader is not shown.

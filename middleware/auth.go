@@ -64,10 +64,11 @@ func credential(fields []string) (token string, given bool, err error) {
 	if len(fields) > 1 {
 		return "", false, services.NewError(services.CodeMalformed, "Send one Authorization header.")
 	}
-	scheme, token, _ := strings.Cut(strings.TrimSpace(fields[0]), " ")
-	switch strings.ToLower(scheme) {
+	field := strings.TrimSpace(fields[0])
+	end := strings.IndexAny(field+" ", " \t")
+	switch strings.ToLower(field[:end]) {
 	case "bearer", "jwt", "token":
-		return strings.TrimSpace(token), true, nil
+		return strings.TrimSpace(field[end:]), true, nil
 	default:
 		return "", false, nil
 	}

@@ -52,17 +52,30 @@ type Problem struct {
 func Errors(log *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		c.Next()
-		if last := c.Errors.Last(); last != nil && !c.Writer.Written() {
-			render(c, log, last.Err)
+		if last := c.Errors.Last(); last != nil {
+			fail(c, log, last.Err)
 		}
 	}
+}
+
+// fail answers with an error. An answer that has begun cannot be taken back:
+// its connection is cut, so that no client takes half of it for the whole.
+func fail(c *gin.Context, log *slog.Logger, err error) {
+	if c.Writer.Written() {
+		log.Error("request failed after its answer began", "request_id", services.RequestID(c.Request.Context()),
+			"route", c.FullPath(), "error", err.Error())
+		panic(http.ErrAbortHandler)
+	}
+	render(c, log, err)
 }
 
 // render writes an error's answer, and logs the cause where it is ours.
 func render(c *gin.Context, log *slog.Logger, err error) {
 	public := services.Public(err)
-	h := c.Writer.Header()
-	status := ErrorHeaders(h, public)
+	status, ok := statuses[public.Code]
+	if !ok {
+		status = http.StatusInternalServerError
+	}
 	requestID := services.RequestID(c.Request.Context())
 	if status >= http.StatusInternalServerError {
 		log.Error("request failed", "request_id", requestID, "route", c.FullPath(), "code", public.Code, "error", public.Error())
@@ -72,28 +85,19 @@ func render(c *gin.Context, log *slog.Logger, err error) {
 		Detail: public.Message, Code: public.Code, Errors: public.Fields, RequestID: requestID,
 	})
 	body = append(body, '\n')
+	h := c.Writer.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	c.Writer.WriteHeader(status)
-	_, _ = c.Writer.Write(body)
-}
-
-// ErrorHeaders sets the headers that an error's answer has whatever its body
-// looks like, and gives its status.
-func ErrorHeaders(h http.Header, err *services.Error) (status int) {
-	status, ok := statuses[err.Code]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
 	h.Set("Cache-Control", "no-store")
 	h.Del("ETag")
 	if status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", challenge(err))
+		h.Set("WWW-Authenticate", challenge(public))
 	}
-	if err.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(err.RetryAfter.Seconds()))))
+	if public.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(public.RetryAfter.Seconds()))))
 	}
-	return status
+	c.Writer.WriteHeader(status)
+	_, _ = c.Writer.Write(body)
 }
 
 // challenge gives the WWW-Authenticate field of a 401 (RFC 6750, section 3): a
@@ -108,12 +112,18 @@ func challenge(err *services.Error) string {
 	}
 }
 
-// NoRoute answers a path that there is none of.
-func NoRoute(c *gin.Context) { _ = c.Error(services.ErrNotFound) }
-
-// NoMethod answers a method that the path does not have; the router has set Allow.
-func NoMethod(c *gin.Context) {
-	_ = c.Error(services.NewError(services.CodeMethodNotAllowed, `Method "`+printable(c.Request.Method)+`" not allowed.`))
+// NoRoute answers a path that there is none of, or that does not have the
+// method; allow gives a path's methods, or "".
+func NoRoute(allow func(path string) string) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		err := services.ErrNotFound
+		if methods := allow(c.Request.URL.Path); methods != "" {
+			c.Header("Allow", methods)
+			err = services.NewError(services.CodeMethodNotAllowed, `Method "`+printable(c.Request.Method)+`" not allowed.`)
+		}
+		_ = c.Error(err)
+		c.Abort()
+	}
 }
 
 // printable cuts a method name that a client made up.

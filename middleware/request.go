@@ -16,7 +16,8 @@ import (
 )
 
 // Request begins a request: its id, taken from X-Request-Id where that is
-// well-formed, and the time within which it must be done.
+// well-formed, and the time within which a change must have begun. Reads are
+// bounded by the store.
 func Request(timeout time.Duration) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		id := c.Request.Header.Get("X-Request-Id")
@@ -24,8 +25,12 @@ func Request(timeout time.Duration) gin.HandlerFunc {
 			id = rand.Text()
 		}
 		c.Writer.Header()["X-Request-Id"] = []string{id}
-		ctx, cancel := context.WithTimeout(services.WithRequestID(c.Request.Context(), id), timeout)
-		defer cancel()
+		ctx := services.WithRequestID(c.Request.Context(), id)
+		if m := c.Request.Method; m != http.MethodGet && m != http.MethodHead {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, timeout)
+			defer cancel()
+		}
 		c.Request = c.Request.WithContext(ctx)
 		c.Next()
 	}
@@ -50,21 +55,26 @@ func wellFormed(id string) bool {
 func AccessLog(log *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		start := time.Now()
+		defer func() { logRequest(c, log, time.Since(start)) }() // also when the connection is cut
 		c.Next()
-		log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request",
-			slog.String("method", printable(c.Request.Method)),
-			slog.String("route", c.FullPath()),
-			slog.Int("status", c.Writer.Status()),
-			slog.Int("bytes", max(0, c.Writer.Size())),
-			slog.Duration("duration", time.Since(start)),
-			slog.Int64("user_id", Actor(c).UserID),
-			slog.String("request_id", services.RequestID(c.Request.Context())))
 	}
 }
 
-// Recover turns a panic into an answer without internals. An answer that has
-// begun cannot be taken back: its connection is cut, so that no client takes
-// half of it for the whole.
+func logRequest(c *gin.Context, log *slog.Logger, took time.Duration) {
+	attrs := make([]slog.Attr, 0, 6)
+	attrs = append(attrs,
+		slog.String("method", printable(c.Request.Method)),
+		slog.String("route", c.FullPath()),
+		slog.Int("status", c.Writer.Status()),
+		slog.Duration("duration", took),
+		slog.String("request_id", services.RequestID(c.Request.Context())))
+	if actor := Actor(c); actor.Authenticated() {
+		attrs = append(attrs, slog.Int64("user_id", actor.UserID))
+	}
+	log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request", attrs...)
+}
+
+// Recover turns a panic into an answer without internals.
 func Recover(log *slog.Logger) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		defer func() {
@@ -76,12 +86,8 @@ func Recover(log *slog.Logger) gin.HandlerFunc {
 				panic(p)
 			}
 			err := fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-			if c.Writer.Written() {
-				log.Error("request failed after its answer began", "route", c.FullPath(), "error", err.Error())
-				panic(http.ErrAbortHandler)
-			}
 			c.Abort()
-			render(c, log, err)
+			fail(c, log, err)
 		}()
 		c.Next()
 	}
@@ -111,7 +117,11 @@ func SecureHeaders(https bool) gin.HandlerFunc {
 		h["X-Content-Type-Options"] = nosniff
 		h["Referrer-Policy"] = referrer
 		h["Content-Security-Policy"] = policy
-		h["Vary"] = append(h["Vary"], vary...)
+		if set, ok := h["Vary"]; ok {
+			h["Vary"] = append(set, vary...)
+		} else {
+			h["Vary"] = vary // appending to it makes a copy: it has no room
+		}
 		if https {
 			h["Strict-Transport-Security"] = hsts
 		}

@@ -98,12 +98,20 @@ func (q *listQuery) sql(tail string) string {
 // with it on all keys but the last, on all but the last two, and so on: each
 // question is one contiguous range of the order's index, so the thousandth page
 // costs what the first one does.
-func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan func(*sql.Rows) (T, error)) ([]T, error) {
+func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T]) ([]T, error) {
+	db, err := db.detached()
+	if err != nil {
+		return nil, err
+	}
 	rows := make([]T, 0, p.Limit)
+	buffer := newRowBuffer(scan.columns)
 	take := func(r *sql.Rows) error {
-		row, err := scan(r)
-		rows = append(rows, row)
-		return err
+		if err := buffer.read(r); err != nil {
+			return err
+		}
+		rows = append(rows, *new(T))
+		scan.fill(&rows[len(rows)-1], buffer)
+		return nil
 	}
 	order := p.Order.withID()
 	exprs, tail := orderBy(cols, order, p.Backward)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -27,7 +28,7 @@ const minSQLite = 3051003
 type sqliteEngine struct {
 	path    string
 	readers *sql.DB
-	reads   *gorm.DB
+	reads   atomic.Pointer[gorm.DB]
 	writes  *sql.DB
 	writer  *writer
 }
@@ -92,9 +93,11 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 	if err := verifySQLite(ctx, e.readers, readerPragmas); err != nil {
 		return nil, err
 	}
-	if e.reads, err = openGorm(e.readers, opts); err != nil {
+	reads, err := openGorm(e.readers, opts)
+	if err != nil {
 		return nil, err
 	}
+	e.reads.Store(reads)
 	e.writer = startWriter(writes)
 	return e, nil
 }
@@ -168,7 +171,7 @@ func verifySQLite(ctx context.Context, db *sql.DB, pragmas []pragma) error {
 	return nil
 }
 
-func (e *sqliteEngine) read(ctx context.Context) DB { return DB{base: e.reads, ctx: ctx} }
+func (e *sqliteEngine) read(ctx context.Context) DB { return DB{base: e.reads.Load(), ctx: ctx} }
 
 func (e *sqliteEngine) write(ctx context.Context, fn func(DB) error) error {
 	return e.writer.do(ctx, fn)
@@ -189,6 +192,9 @@ func (e *sqliteEngine) close() error {
 		e.writer.stop()
 	}
 	var errs []error
+	if reads := e.reads.Load(); reads != nil {
+		e.reads.Store(refusing(reads))
+	}
 	if e.readers != nil {
 		errs = append(errs, e.readers.Close())
 	}
@@ -201,6 +207,35 @@ func (e *sqliteEngine) close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// closedPool is what a closed engine reads from. database/sql's own refusal
+// could be told from a defect by its text only.
+type closedPool struct{}
+
+// refusing gives a handle on which every query fails with ErrUnavailable.
+func refusing(db *gorm.DB) *gorm.DB {
+	refused := db.Session(&gorm.Session{NewDB: true, Context: context.Background()})
+	refused.Statement.ConnPool = closedPool{}
+	return refused
+}
+
+var errClosed = fmt.Errorf("%w: it is closed", ErrUnavailable)
+
+// PrepareContext implements gorm.ConnPool.
+func (closedPool) PrepareContext(context.Context, string) (*sql.Stmt, error) { return nil, errClosed }
+
+// ExecContext implements gorm.ConnPool.
+func (closedPool) ExecContext(context.Context, string, ...any) (sql.Result, error) {
+	return nil, errClosed
+}
+
+// QueryContext implements gorm.ConnPool.
+func (closedPool) QueryContext(context.Context, string, ...any) (*sql.Rows, error) {
+	return nil, errClosed
+}
+
+// QueryRowContext implements gorm.ConnPool; no query of ours uses it.
+func (closedPool) QueryRowContext(context.Context, string, ...any) *sql.Row { return nil }
 
 // translateSQLite sorts SQLite's result codes (sqlite.org/rescode.html) into
 // this package's errors.

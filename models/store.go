@@ -118,8 +118,8 @@ func (db DB) gorm() *gorm.DB { return db.base.WithContext(db.ctx) }
 
 // query runs a statement past gorm, whose reflection costs more than the
 // database does on single reads and pages.
-func (db DB) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	rows, err := db.base.Statement.ConnPool.QueryContext(ctx, query, args...)
+func (db DB) query(query string, args ...any) (*sql.Rows, error) {
+	rows, err := db.base.Statement.ConnPool.QueryContext(db.ctx, query, args...)
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -140,10 +140,20 @@ func (db DB) execCount(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
+// queryTimeout bounds a question about any number of rows.
+const queryTimeout = 10 * time.Second
+
+// detached gives the handle for queries that an index bounds: they are over
+// sooner than the goroutine would have started that database/sql keeps to
+// watch a context. They are not begun for a request that is over.
+func (db DB) detached() (DB, error) {
+	return DB{base: db.base, ctx: context.Background()}, db.ctx.Err()
+}
+
 // scalar reads one integer, or fails with ErrNotFound.
 func scalar(db DB, query string, args ...any) (n int64, err error) {
 	found := false
-	err = each(db, func(rows *sql.Rows) error {
+	err = all(db, func(rows *sql.Rows) error {
 		found = true
 		return rows.Scan(&n)
 	}, query, args...)
@@ -153,11 +163,13 @@ func scalar(db DB, query string, args ...any) (n int64, err error) {
 	return n, err
 }
 
-// first hands the row that a key finds to scan, or fails with ErrNotFound. The
-// query is not cancelled with its request: it is over sooner than the goroutine
-// would have started that database/sql keeps to watch a context.
+// first hands the row that a key finds to scan, or fails with ErrNotFound.
 func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := db.query(context.Background(), query, args...)
+	db, err := db.detached()
+	if err != nil {
+		return err
+	}
+	rows, err := db.query(query, args...)
 	if err != nil {
 		return err
 	}
@@ -168,10 +180,18 @@ func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 	return scan(rows)
 }
 
+// all hands every row of a question about any number of rows to scan. It ends
+// with its request, or when its time is up.
+func all(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	ctx, cancel := context.WithTimeout(db.ctx, queryTimeout)
+	defer cancel()
+	return each(DB{base: db.base, ctx: ctx}, scan, query, args...)
+}
+
 // each hands every row to scan and closes the rows before it returns, so that
 // no caller asks the pool for a second connection while it holds a first.
 func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := db.query(db.ctx, query, args...)
+	rows, err := db.query(query, args...)
 	if err != nil {
 		return err
 	}
@@ -215,12 +235,9 @@ func gormConfig(opts Options) *gorm.Config {
 		SkipDefaultTransaction: true, // writes are in a transaction of ours already
 		DisableAutomaticPing:   true,
 		NowFunc:                func() time.Time { return opts.Now().UTC() },
-		Logger: logger.NewSlogLogger(opts.Logger, logger.Config{
-			LogLevel:                  logger.Warn,
-			SlowThreshold:             time.Second,
-			IgnoreRecordNotFoundError: true,
-			ParameterizedQueries:      true, // a bound value may be a hash or a title
-		}),
+		// Errors come back to us: most are a client's mistake, and the others are
+		// logged once, with their request. No bound value reaches a log.
+		Logger: logger.Discard,
 	}
 }
 

@@ -26,11 +26,14 @@ type Task struct {
 const taskColumns = `id, title, description, due_to, done, done_at, priority, tags, private,
 	person_id, created_by, created_at, updated_at, version`
 
-func scanTask(rows *sql.Rows) (t Task, err error) {
-	err = rows.Scan(&t.ID, &t.Title, &t.Description, &t.DueTo, &t.Done, &t.DoneAt, &t.Priority, &t.Tags, &t.Private,
-		&t.PersonID, &t.CreatedBy, &t.CreatedAt, &t.UpdatedAt, &t.Version)
-	return t, err
-}
+// scanTask follows taskColumns.
+var scanTask = scanner[Task]{14, func(t *Task, b *rowBuffer) {
+	t.ID, t.Title, t.Description = b.int64(0), b.string(1), b.string(2)
+	t.DueTo, t.Done, t.DoneAt = b.nullInt64(3), b.bool(4), b.nullInt64(5)
+	t.Priority, t.Tags, t.Private = b.int64(6), b.string(7), b.bool(8)
+	t.PersonID, t.CreatedBy = b.nullInt64(9), b.nullInt64(10)
+	t.CreatedAt, t.UpdatedAt, t.Version = b.int64(11), b.int64(12), b.int64(13)
+}}
 
 // TaskScope says whose eyes tasks are read with: those that are not private,
 // and all that are for or by the user. UserID 0 is nobody.
@@ -39,27 +42,33 @@ type TaskScope struct {
 	All    bool
 }
 
+// The conditions of a scope. That of somebody takes the id twice.
+const (
+	scopeNobody   = "private = FALSE"
+	scopeSomebody = "(private = FALSE OR person_id = ? OR created_by = ?)"
+)
+
 func (s TaskScope) filter(q *listQuery) {
 	switch {
 	case s.All:
 	case s.UserID == 0:
-		q.filter("private = FALSE")
+		q.filter(scopeNobody)
 	default:
-		q.filter("(private = FALSE OR person_id = ? OR created_by = ?)", s.UserID, s.UserID)
+		q.filter(scopeSomebody, s.UserID, s.UserID)
 	}
 }
 
 // TaskByID gives the task if it is in scope, else ErrNotFound.
 func TaskByID(db DB, scope TaskScope, id int64) (Task, error) {
-	q := listQuery{sel: "SELECT " + taskColumns + " FROM tasks"}
-	q.filter("id = ?", id)
-	scope.filter(&q)
-	var task Task
-	err := first(db, func(rows *sql.Rows) (err error) {
-		task, err = scanTask(rows)
-		return err
-	}, q.sql(""), q.args...)
-	return task, err
+	const byID = "SELECT " + taskColumns + " FROM tasks WHERE id = ?"
+	switch {
+	case scope.All:
+		return one(db, scanTask, byID, id)
+	case scope.UserID == 0:
+		return one(db, scanTask, byID+" AND "+scopeNobody, id)
+	default:
+		return one(db, scanTask, byID+" AND "+scopeSomebody, id, scope.UserID, scope.UserID)
+	}
 }
 
 // CreateTask inserts the task and sets its ID and Version. It fails with

@@ -22,20 +22,25 @@ type User struct {
 	ActivatedAt  sql.NullInt64 // confirmed, by link or by an operator
 	DisabledAt   sql.NullInt64 // by an operator
 	LastLogin    sql.NullInt64
-	Version      int64 // counts the changes, from 1
+	// PasswordChangedAt stays when the same password is hashed anew.
+	PasswordChangedAt int64
+	Version           int64 // counts the changes, from 1
 }
 
 // Active reports whether the account may act: confirmed and not deactivated.
 func (u User) Active() bool { return u.ActivatedAt.Valid && !u.DisabledAt.Valid }
 
 const userColumns = `id, username, username_key, email, email_key, password_hash, is_staff, permissions,
-	time_zone, date_joined, activated_at, disabled_at, last_login, version`
+	time_zone, date_joined, activated_at, disabled_at, last_login, password_changed_at, version`
 
-func scanUser(rows *sql.Rows) (u User, err error) {
-	err = rows.Scan(&u.ID, &u.Username, &u.UsernameKey, &u.Email, &u.EmailKey, &u.PasswordHash, &u.IsStaff,
-		&u.Permissions, &u.TimeZone, &u.DateJoined, &u.ActivatedAt, &u.DisabledAt, &u.LastLogin, &u.Version)
-	return u, err
-}
+// scanUser follows userColumns.
+var scanUser = scanner[User]{15, func(u *User, b *rowBuffer) {
+	u.ID, u.Username, u.UsernameKey = b.int64(0), b.string(1), b.string(2)
+	u.Email, u.EmailKey, u.PasswordHash = b.string(3), b.string(4), b.string(5)
+	u.IsStaff, u.Permissions, u.TimeZone = b.bool(6), b.string(7), b.string(8)
+	u.DateJoined, u.ActivatedAt, u.DisabledAt = b.int64(9), b.nullInt64(10), b.nullInt64(11)
+	u.LastLogin, u.PasswordChangedAt, u.Version = b.nullInt64(12), b.int64(13), b.int64(14)
+}}
 
 // UserByID gives the account, or ErrNotFound.
 func UserByID(db DB, id int64) (User, error) { return userWhere(db, "id = ?", id) }
@@ -95,7 +100,7 @@ func CreateUser(tx DB, u *User) error {
 
 // TakenNames tells which of the two another account than except holds.
 func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, email bool, err error) {
-	err = each(db, func(rows *sql.Rows) error {
+	err = all(db, func(rows *sql.Rows) error {
 		var name, address string
 		if err := rows.Scan(&name, &address); err != nil {
 			return err
@@ -113,15 +118,22 @@ func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, em
 func UpdateUser(tx DB, u *User) error {
 	u.Version++
 	res := tx.gorm().Select("username", "username_key", "email", "email_key", "password_hash", "is_staff", "permissions",
-		"time_zone", "activated_at", "disabled_at", "last_login", "version").Updates(u)
+		"time_zone", "activated_at", "disabled_at", "last_login", "password_changed_at", "version").Updates(u)
 	if err := affectedOne(res.RowsAffected, translate(res.Error)); err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}
 	return nil
 }
 
-// DeleteUser removes the account and its sessions; its tasks stay, without it.
-func DeleteUser(tx DB, id int64) error {
+// DeleteUser removes the account and its sessions; its tasks stay, without it,
+// which is a change to them.
+func DeleteUser(tx DB, id, now int64) error {
+	for _, column := range []string{"person_id", "created_by"} {
+		err := tx.exec("UPDATE tasks SET "+column+" = NULL, updated_at = ?, version = version + 1 WHERE "+column+" = ?", now, id)
+		if err != nil {
+			return fmt.Errorf("leave the tasks of a user: %w", err)
+		}
+	}
 	if err := affectedOne(tx.execCount("DELETE FROM users WHERE id = ?", id)); err != nil {
 		return fmt.Errorf("delete user: %w", err)
 	}

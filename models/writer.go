@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -121,17 +122,19 @@ func (w *writer) commit(first *write) {
 	}
 }
 
-// next takes a write that is already waiting, or none.
+// next takes a write that is waiting, or none. Where none is, those who could
+// hand one over are let run first: on few processors they would otherwise wait
+// for the whole commit, and then share the next one with few others.
 func (w *writer) next(taken int) *write {
-	if taken >= maxBatch {
-		return nil
+	for attempt := 0; taken < maxBatch && attempt < 2; attempt++ {
+		select {
+		case job := <-w.queue: // nil once closed and drained
+			return job
+		default:
+			runtime.Gosched()
+		}
 	}
-	select {
-	case job := <-w.queue: // nil once closed and drained
-		return job
-	default:
-		return nil
-	}
+	return nil
 }
 
 // run runs one write in a savepoint. What fn fails with is the write's own

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -103,7 +102,7 @@ func New(d Deps) (http.Handler, error) {
 	if err != nil || public.Host == "" {
 		return nil, fmt.Errorf("public URL %q: not absolute", d.Config.PublicURL)
 	}
-	prefix := strings.TrimRight(public.EscapedPath(), "/")
+	prefix := strings.TrimRight(public.Path, "/") // decoded, as the router matches
 	links := handlers.NewLinks(strings.TrimRight(d.Config.PublicURL, "/"))
 	paging := handlers.Paging{Default: d.Config.PageSize, Max: d.Config.MaxPageSize}
 	a := &app{
@@ -116,7 +115,6 @@ func New(d Deps) (http.Handler, error) {
 
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false // both forms are routes; curl follows no redirect on POST
 	if err := r.SetTrustedProxies(d.Config.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
@@ -130,8 +128,13 @@ func New(d Deps) (http.Handler, error) {
 		middleware.LimitBody(maxBody),
 	)
 	authenticate := middleware.Authenticate(svc.Sessions)
-	r.NoRoute(authenticate, middleware.NoRoute)
-	r.NoMethod(authenticate, middleware.NoMethod)
+	missing := []gin.HandlerFunc{authenticate, middleware.NoRoute(methodsOf(a.table(), prefix))}
+	r.NoRoute(missing...)
+	for _, route := range shadowed(a.table()) {
+		for _, path := range bothForms(prefix + route.Path) {
+			r.Handle(route.Method, path, missing...)
+		}
+	}
 	for _, route := range withImplied(a.table()) {
 		chain := doors(route, authenticate, d.Config.ReadAccess != "public")
 		chain = append(chain, handlers.Wrap(handlers.CheckQuery(route.Query)), handlers.Wrap(route.Handler))
@@ -161,34 +164,6 @@ func doors(route Route, authenticate gin.HandlerFunc, closed bool) []gin.Handler
 		chain = append(chain, middleware.RequirePermission(route.Permission))
 	}
 	return chain
-}
-
-// withImplied adds HEAD to each GET, and OPTIONS to each path.
-func withImplied(table []Route) []Route {
-	all := slices.Clone(table)
-	methods := map[string][]string{}
-	for _, route := range table {
-		methods[route.Path] = append(methods[route.Path], route.Method)
-		if route.Method == get {
-			methods[route.Path] = append(methods[route.Path], http.MethodHead)
-			head := route
-			head.Method = http.MethodHead
-			all = append(all, head)
-		}
-	}
-	for path, list := range methods {
-		list = append(list, http.MethodOptions)
-		slices.Sort(list)
-		access := Anyone
-		if i := slices.IndexFunc(table, func(r Route) bool { return r.Path == path }); table[i].Access == Credentials {
-			access = Credentials
-		}
-		all = append(all, Route{
-			Method: http.MethodOptions, Path: path, Access: access, Handler: handlers.Options(strings.Join(list, ", ")),
-			Summary: "Tell what the path allows",
-		})
-	}
-	return all
 }
 
 // bothForms gives a path without and with a slash at its end.

@@ -77,7 +77,8 @@ func (s *AccountService) CheckNewAccount(in NewAccount) error {
 // prepare turns the input into a row without its password hash.
 func (s *AccountService) prepare(in NewAccount) (models.User, error) {
 	fields := Fields{}
-	u := models.User{IsStaff: in.Staff, TimeZone: in.TimeZone, DateJoined: models.Micros(s.now())}
+	now := models.Micros(s.now())
+	u := models.User{IsStaff: in.Staff, TimeZone: in.TimeZone, DateJoined: now, PasswordChangedAt: now}
 	u.Username, u.UsernameKey = checkUsername(fields, in.Username)
 	u.Email, u.EmailKey = checkEmail(fields, in.Email)
 	checkPassword(fields, "password", in.Password, u.Username, u.Email)
@@ -122,8 +123,8 @@ func takenFields(db models.DB, err error, u models.User) error {
 	if email {
 		fields.Add("email", "A user with that email already exists.")
 	}
-	if len(fields) == 0 { // the other account went away in between
-		return err
+	if len(fields) == 0 { // the other account went away in between, or was never kept
+		return (&Error{Code: CodeBusy, Message: "Another request uses this name or address right now. Try again.", RetryAfter: time.Second}).Because(err)
 	}
 	return fields.Err(invalidUser)
 }
@@ -139,18 +140,18 @@ func (s *AccountService) CheckActivation(ctx context.Context, token string) erro
 // another kind, or made for another address or password), CodeAlreadyActive,
 // or CodeUserInactive: no link undoes a deactivation.
 func (s *AccountService) Activate(ctx context.Context, token string) error {
-	return s.store.Write(ctx, func(tx models.DB) error {
-		user, err := s.pending(tx, token)
-		if err != nil {
+	var user models.User
+	err := s.store.Write(ctx, func(tx models.DB) (err error) {
+		if user, err = s.pending(tx, token); err != nil {
 			return err
 		}
 		user.ActivatedAt = models.NullMicros(new(s.now()))
-		if err := models.UpdateUser(tx, &user); err != nil {
-			return err
-		}
-		s.events.record(ctx, "activated", user.ID)
-		return nil
+		return models.UpdateUser(tx, &user)
 	})
+	if err == nil {
+		s.events.record(ctx, "activated", user.ID)
+	}
+	return err
 }
 
 // pending gives the account that a link may still confirm.
@@ -214,8 +215,9 @@ func (s *AccountService) SetPassword(ctx context.Context, username, password str
 	if err != nil {
 		return err
 	}
-	return s.changeByName(ctx, username, "password set", func(u *models.User) bool {
+	return s.change(ctx, user.ID, "password set", func(u *models.User) bool {
 		u.PasswordHash = hash
+		u.PasswordChangedAt = max(models.Micros(s.now()), u.PasswordChangedAt+1)
 		return true
 	})
 }
@@ -223,7 +225,11 @@ func (s *AccountService) SetPassword(ctx context.Context, username, password str
 // ActivateByName confirms an account or lifts its deactivation. It is for the
 // command line and fails with CodeNotFound.
 func (s *AccountService) ActivateByName(ctx context.Context, username string) error {
-	return s.changeByName(ctx, username, "activated by operator", func(u *models.User) bool {
+	user, err := s.byName(s.store.Read(ctx), username)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, user.ID, "activated by operator", func(u *models.User) bool {
 		setActive(u, true, s.now())
 		return false
 	})
@@ -232,27 +238,34 @@ func (s *AccountService) ActivateByName(ctx context.Context, username string) er
 // DeactivateByName keeps an account from signing in and ends its sessions. It
 // is for the command line and fails with CodeNotFound.
 func (s *AccountService) DeactivateByName(ctx context.Context, username string) error {
-	return s.changeByName(ctx, username, "deactivated by operator", func(u *models.User) bool {
+	user, err := s.byName(s.store.Read(ctx), username)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, user.ID, "deactivated by operator", func(u *models.User) bool {
 		setActive(u, false, s.now())
 		return true
 	})
 }
 
-// changeByName changes an account and, where change says so, ends its sessions.
-func (s *AccountService) changeByName(ctx context.Context, username, event string, change func(*models.User) (endSessions bool)) error {
-	return s.store.Write(ctx, func(tx models.DB) error {
-		user, err := s.byName(tx, username)
+// change changes an account and, where fn says so, ends its sessions.
+func (s *AccountService) change(ctx context.Context, id int64, event string, fn func(*models.User) (endSessions bool)) error {
+	err := s.store.Write(ctx, func(tx models.DB) error {
+		user, err := models.UserByID(tx, id)
 		if err != nil {
 			return err
 		}
-		if change(&user) {
+		if fn(&user) {
 			if _, err := models.RevokeSessionsOf(tx, user.ID, models.Micros(s.now())); err != nil {
 				return err
 			}
 		}
-		s.events.record(ctx, event, user.ID)
 		return models.UpdateUser(tx, &user)
 	})
+	if err == nil {
+		s.events.record(ctx, event, id)
+	}
+	return err
 }
 
 func (s *AccountService) byName(db models.DB, username string) (models.User, error) {

@@ -99,13 +99,16 @@ func checkEmail(fields Fields, email string) (address, key string) {
 	return address, key
 }
 
+// domains is how domains are compared (UTS 46), with DNS's bounds on lengths.
+var domains = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+
 // canonicalEmail gives the form under which an address is unique.
 func canonicalEmail(address string) (key string, ok bool) {
 	at := strings.LastIndexByte(address, '@')
 	if at < 1 || at > 64 || len(address) > 254 {
 		return "", false
 	}
-	domain, err := idna.Lookup.ToASCII(address[at+1:])
+	domain, err := domains.ToASCII(address[at+1:])
 	if err != nil || (!strings.Contains(domain, ".") && domain != "localhost") {
 		return "", false
 	}

@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"dueto/models"
@@ -55,7 +56,7 @@ type TokenPair struct {
 // account, not confirmed, deactivated, wrong password) it fails with
 // CodeNoActiveAccount, and at the same price; or with CodeBusy.
 func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error) {
-	emailKey, _ := canonicalEmail(in.Username)
+	emailKey, _ := canonicalEmail(strings.TrimSpace(in.Username))
 	user, err := models.UserByLogin(s.store.Read(ctx), usernameKey(in.Username), emailKey)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return TokenPair{}, err
@@ -96,7 +97,7 @@ func (s *SessionService) start(tx models.DB, compared models.User, hash string, 
 	if err != nil {
 		return err
 	}
-	if !user.Active() || user.PasswordHash != compared.PasswordHash {
+	if !user.Active() || user.PasswordChangedAt != compared.PasswordChangedAt {
 		return ErrNoActiveAccount
 	}
 	user.PasswordHash = hash
@@ -108,12 +109,12 @@ func (s *SessionService) start(tx models.DB, compared models.User, hash string, 
 }
 
 func (s *SessionService) pair(u models.User, session models.Session) (TokenPair, error) {
-	access, err := s.tokens.Access(u, session.ID)
+	access, lifetime, err := s.tokens.Access(u, session)
 	if err != nil {
 		return TokenPair{}, err
 	}
 	refresh, err := s.tokens.Refresh(u, session)
-	return TokenPair{Access: access, Refresh: refresh, ExpiresIn: s.tokens.AccessTTL}, err
+	return TokenPair{Access: access, Refresh: refresh, ExpiresIn: lifetime}, err
 }
 
 // Refresh spends a refresh token for a new pair. A token spent within the
@@ -227,8 +228,17 @@ func (s *SessionService) Logout(ctx context.Context, raw string) error {
 		return err
 	}
 	ended := false
-	err = s.store.Write(ctx, func(tx models.DB) (err error) {
-		ended, err = models.RevokeSession(tx, claims.SessionID, models.Micros(s.cfg.Now()))
+	err = s.store.Write(ctx, func(tx models.DB) error {
+		session, _, err := models.SessionUser(tx, claims.SessionID)
+		if errors.Is(err, models.ErrNotFound) {
+			return nil
+		}
+		if err == nil && session.UserID != claims.UserID {
+			return ErrTokenNotValid
+		}
+		if err == nil {
+			ended, err = models.RevokeSession(tx, session.ID, models.Micros(s.cfg.Now()))
+		}
 		return err
 	})
 	if err == nil && ended {

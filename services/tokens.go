@@ -10,7 +10,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -36,12 +38,20 @@ const (
 	audience    = "dueto"
 )
 
-// Claims is the payload of a token (RFC 7519, 4.1, and this API's own names).
+// Claims is the payload of a token: RFC 7519's claims (4.1), and this API's
+// own. Times are whole seconds since 1970; a time written as anything but an
+// integer is not one of ours.
 type Claims struct {
-	jwt.RegisteredClaims
-	TokenType TokenKind `json:"token_type"`
-	UserID    int64     `json:"user_id"`
-	Username  string    `json:"username"`
+	Issuer    string           `json:"iss"`
+	Audience  jwt.ClaimStrings `json:"aud"`
+	Subject   string           `json:"sub"`
+	IssuedAt  int64            `json:"iat"`
+	ExpiresAt int64            `json:"exp"`
+	NotBefore int64            `json:"nbf"`
+	ID        string           `json:"jti"`
+	TokenType TokenKind        `json:"token_type"`
+	UserID    int64            `json:"user_id"`
+	Username  string           `json:"username"`
 	// SessionID is set on access and refresh tokens.
 	SessionID int64 `json:"sid,omitempty"`
 	// Permissions are for clients to read; the server asks the database.
@@ -51,6 +61,29 @@ type Claims struct {
 	// State is a fingerprint of the account that the token was made for.
 	State string `json:"state,omitempty"`
 }
+
+// The getters make Claims a jwt.Claims. They are not asked: check looks at the
+// claims themselves, so that expiry is judged last.
+
+// GetExpirationTime implements jwt.Claims.
+func (c *Claims) GetExpirationTime() (*jwt.NumericDate, error) { return numericDate(c.ExpiresAt), nil }
+
+// GetIssuedAt implements jwt.Claims.
+func (c *Claims) GetIssuedAt() (*jwt.NumericDate, error) { return numericDate(c.IssuedAt), nil }
+
+// GetNotBefore implements jwt.Claims.
+func (c *Claims) GetNotBefore() (*jwt.NumericDate, error) { return numericDate(c.NotBefore), nil }
+
+// GetIssuer implements jwt.Claims.
+func (c *Claims) GetIssuer() (string, error) { return c.Issuer, nil }
+
+// GetSubject implements jwt.Claims.
+func (c *Claims) GetSubject() (string, error) { return c.Subject, nil }
+
+// GetAudience implements jwt.Claims.
+func (c *Claims) GetAudience() (jwt.ClaimStrings, error) { return c.Audience, nil }
+
+func numericDate(seconds int64) *jwt.NumericDate { return jwt.NewNumericDate(time.Unix(seconds, 0)) }
 
 // TokenConfig is what tokens are made with.
 type TokenConfig struct {
@@ -101,11 +134,7 @@ func NewTokens(cfg TokenConfig) (*Tokens, error) {
 	t.parser = jwt.NewParser(
 		jwt.WithValidMethods([]string{cfg.Algorithm}),
 		jwt.WithStrictDecoding(),
-		jwt.WithExpirationRequired(),
-		jwt.WithIssuedAt(),
-		jwt.WithIssuer(cfg.Issuer),
-		jwt.WithAudience(audience),
-		jwt.WithTimeFunc(cfg.Now),
+		jwt.WithoutClaimsValidation(), // check does it
 	)
 	return t, nil
 }
@@ -119,27 +148,33 @@ func deriveKey(secret []byte, purpose string) ([]byte, error) {
 	return key, nil
 }
 
-// Access makes the short-lived token that authenticates requests.
-func (t *Tokens) Access(u models.User, sessionID int64) (string, error) {
+// Access makes the short-lived token that authenticates requests, and tells how
+// long it lasts: never beyond its session.
+func (t *Tokens) Access(u models.User, s models.Session) (token string, lifetime time.Duration, err error) {
 	permissions := stringList(u.Permissions)
 	if u.IsStaff {
 		permissions = Permissions()
 	}
 	now := t.Now()
-	c := t.claims(TokenAccess, u, now, now.Add(t.AccessTTL))
-	c.SessionID, c.Permissions = sessionID, &permissions
-	return t.sign(c)
+	until := earlier(now.Add(t.AccessTTL), models.Time(s.ExpiresAt))
+	c := t.claims(TokenAccess, u, now, until)
+	c.SessionID, c.Permissions = s.ID, &permissions
+	token, err = t.sign(c)
+	return token, until.Sub(now), err
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // Refresh makes the token of a session's present generation. It is a function
 // of the session alone: whoever asks again gets the same one.
 func (t *Tokens) Refresh(u models.User, s models.Session) (string, error) {
 	from := models.Time(s.RotatedAt)
-	until := from.Add(t.RefreshTTL)
-	if end := models.Time(s.ExpiresAt); end.Before(until) {
-		until = end
-	}
-	c := t.claims(TokenRefresh, u, from, until)
+	c := t.claims(TokenRefresh, u, from, earlier(from.Add(t.RefreshTTL), models.Time(s.ExpiresAt)))
 	c.ID = strconv.FormatInt(s.ID, 10) + "." + strconv.FormatInt(s.Generation, 10)
 	c.SessionID, c.Generation = s.ID, s.Generation
 	return t.sign(c)
@@ -154,24 +189,22 @@ func (t *Tokens) Activation(u models.User) (string, error) {
 }
 
 // StateOf fingerprints what a link is bound to: a change of address or
-// password kills it.
+// password kills it; the same password hashed anew does not.
 func (t *Tokens) StateOf(u models.User) string {
 	mac := hmac.New(sha256.New, t.state)
-	fmt.Fprintf(mac, "%d\n%s\n%s", u.ID, u.EmailKey, u.PasswordHash)
+	fmt.Fprintf(mac, "%d\n%s\n%d", u.ID, u.EmailKey, u.PasswordChangedAt)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
 func (t *Tokens) claims(kind TokenKind, u models.User, from, until time.Time) *Claims {
 	return &Claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer:    t.Issuer,
-			Audience:  jwt.ClaimStrings{audience},
-			Subject:   strconv.FormatInt(u.ID, 10),
-			IssuedAt:  jwt.NewNumericDate(from),
-			NotBefore: jwt.NewNumericDate(from),
-			ExpiresAt: jwt.NewNumericDate(until),
-			ID:        rand.Text(),
-		},
+		Issuer:    t.Issuer,
+		Audience:  jwt.ClaimStrings{audience},
+		Subject:   strconv.FormatInt(u.ID, 10),
+		IssuedAt:  from.Unix(),
+		NotBefore: from.Unix(),
+		ExpiresAt: until.Unix(),
+		ID:        rand.Text(),
 		TokenType: kind,
 		UserID:    u.ID,
 		Username:  u.Username,
@@ -202,23 +235,35 @@ func (t *Tokens) sign(c *Claims) (string, error) {
 // ErrTokenExpired where expiry is all that is wrong, else with ErrTokenNotValid
 // whatever it is.
 func (t *Tokens) Parse(raw string, kinds ...TokenKind) (*Claims, error) {
-	if len(raw) > maxTokenBytes {
+	if len(raw) > maxTokenBytes || strings.ContainsFunc(raw, notInTokens) {
 		return nil, ErrTokenNotValid
 	}
 	var c Claims
 	_, err := t.parser.ParseWithClaims(raw, &c, func(token *jwt.Token) (any, error) { return t.keyFor(token, &c, kinds) })
-	switch {
-	case err == nil:
-	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, jwt.ErrTokenInvalidIssuer) &&
-		!errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return nil, ErrTokenExpired
-	default:
+	if err != nil {
 		return nil, ErrTokenNotValid.Because(err)
 	}
-	if c.ExpiresAt.Sub(t.Now()) > maxLifetime || c.UserID < 1 || c.Subject != strconv.FormatInt(c.UserID, 10) {
-		return nil, ErrTokenNotValid
+	return &c, t.check(&c)
+}
+
+// notInTokens finds what base64 decoders pass over, line ends above all.
+func notInTokens(r rune) bool {
+	return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+}
+
+// check judges claims whose signature is good, expiry last.
+func (t *Tokens) check(c *Claims) error {
+	now := t.Now().Unix()
+	switch {
+	case c.Issuer != t.Issuer, !slices.Contains(c.Audience, audience),
+		c.UserID < 1, c.Subject != strconv.FormatInt(c.UserID, 10),
+		c.IssuedAt > now, c.NotBefore > now,
+		c.ExpiresAt == 0, c.ExpiresAt > now+int64(maxLifetime/time.Second):
+		return ErrTokenNotValid
+	case c.ExpiresAt <= now:
+		return ErrTokenExpired
 	}
-	return &c, nil
+	return nil
 }
 
 // keyFor finds the key of a token whose header and type agree. Nothing here is

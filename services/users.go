@@ -40,11 +40,14 @@ type UserView struct {
 // Permissions gives the words granted to the account.
 func (v UserView) Permissions() []string { return stringList(v.User.Permissions) }
 
-// Version identifies the state of what is seen: the row, the tasks, and
-// whether the private members are among it.
+// Version identifies the state of what is seen. That of the public members
+// does not move with the private ones.
 func (v UserView) Version() string {
 	h := sha256.New()
-	fmt.Fprint(h, v.User.Version, v.Private, v.Tasks.Count, v.Tasks.Newest)
+	fmt.Fprintln(h, v.Private, v.User.Username, v.Tasks.Count, v.Tasks.Newest)
+	if v.Private {
+		fmt.Fprintln(h, v.User.Version)
+	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
 }
 
@@ -144,6 +147,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	}
 	var view UserView
 	var attempted models.User
+	deactivated := false
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
 		if view, err = s.view(tx, actor, id); err != nil {
 			return err
@@ -163,7 +167,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 			if _, err := models.RevokeSessionsOf(tx, id, models.Micros(s.now())); err != nil {
 				return err
 			}
-			s.events.record(ctx, "deactivated", id, "by", actor.UserID)
+			deactivated = true
 		}
 		if err := models.UpdateUser(tx, &attempted); err != nil {
 			return err
@@ -174,6 +178,9 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	})
 	if err != nil {
 		return UserView{}, takenFields(s.store.Read(ctx), err, attempted)
+	}
+	if deactivated {
+		s.events.record(ctx, "deactivated", id, "by", actor.UserID)
 	}
 	return view, nil
 }
@@ -241,13 +248,13 @@ func (s *UserService) Delete(ctx context.Context, actor Actor, id int64, in Dele
 			return err
 		}
 	}
-	return s.store.Write(ctx, func(tx models.DB) error {
+	err = s.store.Write(ctx, func(tx models.DB) error {
 		now, err := s.view(tx, actor, id)
 		if err != nil {
 			return err
 		}
 		// What was decided before the transaction must still hold in it.
-		if !canDeleteUser(actor, now.User) || now.User.PasswordHash != view.User.PasswordHash {
+		if !canDeleteUser(actor, now.User) || now.User.PasswordChangedAt != view.User.PasswordChangedAt {
 			return ErrPermissionDenied
 		}
 		if err := expected.check(now.Version()); err != nil {
@@ -258,9 +265,12 @@ func (s *UserService) Delete(ctx context.Context, actor Actor, id int64, in Dele
 				return err
 			}
 		}
-		s.events.record(ctx, "user deleted", id, "by", actor.UserID)
-		return models.DeleteUser(tx, id)
+		return models.DeleteUser(tx, id, models.Micros(s.now()))
 	})
+	if err == nil {
+		s.events.record(ctx, "user deleted", id, "by", actor.UserID)
+	}
+	return err
 }
 
 func (s *UserService) confirmPassword(ctx context.Context, u models.User, password string) error {

@@ -16,6 +16,7 @@ CREATE TABLE users (
     activated_at  INTEGER,                            -- NULL: never confirmed
     disabled_at   INTEGER,                            -- set by an operator, undone by an operator only
     last_login    INTEGER,
+    password_changed_at INTEGER NOT NULL,             -- not moved by hashing the same password anew
     version       INTEGER NOT NULL DEFAULT 1
 );
 

@@ -1,0 +1,52 @@
+package models
+
+import "database/sql"
+
+// scanner takes a row of so many columns into a T.
+type scanner[T any] struct {
+	columns int
+	fill    func(*T, *rowBuffer)
+}
+
+// rowBuffer receives rows as the driver gives them, one after the other.
+// Scanning into typed fields converts each by reflection, which costs a page
+// more than the database does.
+type rowBuffer struct {
+	values []any
+	into   []any
+}
+
+func newRowBuffer(columns int) *rowBuffer {
+	b := &rowBuffer{values: make([]any, columns), into: make([]any, columns)}
+	for i := range b.values {
+		b.into[i] = &b.values[i]
+	}
+	return b
+}
+
+func (b *rowBuffer) read(rows *sql.Rows) error { return rows.Scan(b.into...) }
+
+// The accessors give a column by its place in the SELECT. The schema says what
+// type it has; another is a defect, and panics.
+
+func (b *rowBuffer) int64(i int) int64   { return b.values[i].(int64) }
+func (b *rowBuffer) string(i int) string { return b.values[i].(string) }
+func (b *rowBuffer) bool(i int) bool     { return b.values[i].(bool) }
+
+func (b *rowBuffer) nullInt64(i int) sql.NullInt64 {
+	n, ok := b.values[i].(int64)
+	return sql.NullInt64{Int64: n, Valid: ok}
+}
+
+// one reads the row that a key finds, or fails with ErrNotFound.
+func one[T any](db DB, scan scanner[T], query string, args ...any) (row T, err error) {
+	err = first(db, func(rows *sql.Rows) error {
+		buffer := newRowBuffer(scan.columns)
+		err := buffer.read(rows)
+		if err == nil {
+			scan.fill(&row, buffer)
+		}
+		return err
+	}, query, args...)
+	return row, err
+}
