@@ -1,13 +1,8 @@
 package cli
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"os"
-	"strings"
-
-	"golang.org/x/term"
 
 	"dueto/config"
 	"dueto/services"
@@ -35,9 +30,13 @@ func (cmd *createsuperuserCmd) Run(e *env) error {
 			return usageError("--no-input needs a password in " + superuserPassword)
 		}
 	}
+	t, err := e.terminal(cmd.NoInput)
+	if err != nil {
+		return err
+	}
 	return e.withAccounts(&cmd.Config, func(accounts *services.AccountService) error {
 		if !cmd.NoInput {
-			if err := e.askAccount(accounts, &account); err != nil {
+			if err := t.fillAccount(accounts, &account); err != nil {
 				return err
 			}
 		}
@@ -50,32 +49,19 @@ func (cmd *createsuperuserCmd) Run(e *env) error {
 	})
 }
 
-// askAccount asks for what is missing, and for a password until it will do.
-func (e *env) askAccount(accounts *services.AccountService, a *services.NewAccount) error {
-	t, err := e.terminal()
-	if err != nil {
-		return err
-	}
+// fillAccount asks for what is missing, and for a password until it will do.
+func (t *terminal) fillAccount(accounts *services.AccountService, a *services.NewAccount) (err error) {
 	if err := t.fill(&a.Username, "Username: "); err != nil {
 		return err
 	}
 	if err := t.fill(&a.Email, "Email: "); err != nil {
 		return err
 	}
-	for {
-		if a.Password, err = t.newPassword(); err != nil {
-			return err
-		}
-		err := accounts.CheckNewAccount(*a)
-		var refused *services.Error
-		if !errors.As(err, &refused) {
-			return err
-		}
-		if _, ok := refused.Fields["password"]; !ok || len(refused.Fields) > 1 {
-			return err
-		}
-		fmt.Fprintln(e.stderr, complaints(refused))
-	}
+	a.Password, err = t.newPassword(func(password string) error {
+		a.Password = password
+		return accounts.CheckNewAccount(*a)
+	})
+	return err
 }
 
 type changepasswordCmd struct {
@@ -91,13 +77,17 @@ func (cmd *changepasswordCmd) Run(e *env) error {
 	if cmd.NoInput && password == "" {
 		return usageError("--no-input needs a password in " + superuserPassword)
 	}
+	t, err := e.terminal(cmd.NoInput)
+	if err != nil {
+		return err
+	}
 	return e.withAccounts(&cmd.Config, func(accounts *services.AccountService) error {
 		if !cmd.NoInput {
-			t, err := e.terminal()
+			check, err := accounts.PasswordCheck(e.ctx, cmd.Username)
 			if err != nil {
 				return err
 			}
-			if password, err = t.newPassword(); err != nil {
+			if password, err = t.newPassword(check); err != nil {
 				return err
 			}
 		}
@@ -141,58 +131,4 @@ func (cmd *deactivateCmd) Run(e *env) error {
 		fmt.Fprintf(e.stdout, "%s is deactivated; its sessions are ended.\n", cmd.Username)
 		return nil
 	})
-}
-
-// terminal is where questions are asked and answered.
-type terminal struct {
-	e    *env
-	file *os.File
-	in   *bufio.Reader
-}
-
-// terminal fails where nobody can answer.
-func (e *env) terminal() (*terminal, error) {
-	file, ok := e.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return nil, usageError("standard input is no terminal to ask on: use --no-input and " + superuserPassword)
-	}
-	return &terminal{e, file, bufio.NewReader(file)}, nil
-}
-
-// fill asks until there is an answer, unless there is one already.
-func (t *terminal) fill(value *string, prompt string) error {
-	for *value == "" {
-		fmt.Fprint(t.e.stderr, prompt)
-		line, err := t.in.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		*value = strings.TrimSpace(line)
-	}
-	return nil
-}
-
-// newPassword asks twice, without echo.
-func (t *terminal) newPassword() (string, error) {
-	for {
-		first, err := t.secret("Password: ")
-		if err != nil {
-			return "", err
-		}
-		second, err := t.secret("Password (again): ")
-		if err != nil {
-			return "", err
-		}
-		if first == second {
-			return first, nil
-		}
-		fmt.Fprintln(t.e.stderr, "The two are not the same.")
-	}
-}
-
-func (t *terminal) secret(prompt string) (string, error) {
-	fmt.Fprint(t.e.stderr, prompt)
-	b, err := term.ReadPassword(int(t.file.Fd()))
-	fmt.Fprintln(t.e.stderr)
-	return string(b), err
 }

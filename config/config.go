@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -61,20 +63,27 @@ func (s Secret) String() string {
 // LogValue hides the secret from logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
+// MarshalText hides the secret from JSON and its like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // GoString hides the secret from %#v.
 func (s Secret) GoString() string { return s.String() }
 
 // MinSecretBytes is the shortest secret that is accepted.
 const MinSecretBytes = 32
 
-// Validate reports everything that is wrong with the settings.
-func (c *Config) Validate() error {
+// Check reports everything that is wrong with the settings. (Not "Validate":
+// the command line's parser would call that by itself, and stop.)
+func (c *Config) Check() error { return c.problems().err() }
+
+func (c *Config) problems() problems {
 	var p problems
+	p.unless(isListenAddress(c.Addr), "addr", "%q is not HOST:PORT", c.Addr)
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
 		p.unless(err != nil || (!strings.ContainsAny(u.Path, ":*") && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/")),
 			"public-url", "the path of %q has a part that is empty, . or .., or a : or *", c.PublicURL)
-		p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && u.Fragment == "" && u.User == nil,
+		p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && u.User == nil,
 			"public-url", "%q is not an http or https URL without query", c.PublicURL)
 	}
 	for _, a := range c.TrustedProxies {
@@ -83,7 +92,7 @@ func (c *Config) Validate() error {
 	for _, o := range c.CORSOrigins {
 		p.unless(isOrigin(o), "cors-origins", "%q is not an origin such as https://app.example.com", o)
 	}
-	p.unless(strings.HasPrefix(c.Database, "sqlite:") && len(c.Database) > len("sqlite:"), "database", "%q is not sqlite:FILE", mask(c.Database))
+	p.unless(isDatabase(c.Database), "database", "it is not sqlite:FILE") // a password in it stays untold
 	p.oneOf("read-access", c.ReadAccess, "public", "authenticated")
 	p.oneOf("default-visibility", c.DefaultVisibility, "public", "private")
 	p.oneOf("jwt-algorithm", c.JWTAlgorithm, "HS256", "HS384", "HS512")
@@ -103,7 +112,7 @@ func (c *Config) Validate() error {
 			p.unless(false, "secret", "%v", err)
 		}
 	}
-	return p.err()
+	return p
 }
 
 // Warnings lists what is allowed but unwise.
@@ -118,13 +127,21 @@ func (c *Config) Warnings() []string {
 // maxTTL keeps lifetimes below the age at which an expiry is taken for forged.
 const maxTTL = 5 * 365 * 24 * time.Hour
 
+// problem is what is wrong with a setting.
+type problem struct{ setting, complaint string }
+
 // problems collects what is wrong, setting by setting.
-type problems []error
+type problems []problem
 
 func (p *problems) unless(ok bool, setting, format string, args ...any) {
 	if !ok {
-		*p = append(*p, fmt.Errorf("%s: %s", setting, fmt.Sprintf(format, args...)))
+		*p = append(*p, problem{setting, fmt.Sprintf(format, args...)})
 	}
+}
+
+// about reports whether a setting has a problem.
+func (p problems) about(setting string) bool {
+	return slices.ContainsFunc(p, func(one problem) bool { return one.setting == setting })
 }
 
 func (p *problems) oneOf(setting, value string, allowed ...string) {
@@ -136,7 +153,27 @@ func (p *problems) positive(setting string, d time.Duration) {
 	p.unless(d >= time.Second && d <= maxTTL, setting, "%s is not between 1s and 5 years", d)
 }
 
-func (p problems) err() error { return errors.Join(p...) }
+func (p problems) err() error {
+	errs := make([]error, len(p))
+	for i, one := range p {
+		errs[i] = errors.New(one.setting + ": " + one.complaint)
+	}
+	return errors.Join(errs...)
+}
+
+func isListenAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && strconv.FormatUint(n, 10) == port
+}
+
+func isDatabase(s string) bool {
+	file, ok := strings.CutPrefix(s, "sqlite:")
+	return ok && strings.Trim(file, "/") != "" && !strings.Contains(file, ":memory:")
+}
 
 func isAddress(s string) bool {
 	_, addrErr := netip.ParseAddr(s)
@@ -146,13 +183,19 @@ func isAddress(s string) bool {
 
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && s == u.Scheme+"://"+u.Host
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && s == u.Scheme+"://"+u.Host && !strings.Contains(s, "*")
 }
 
-// mask hides the password in a URL.
+// mask hides the password in a URL, and all of one that cannot be read.
 func mask(s string) string {
+	if !strings.Contains(s, "://") {
+		return s
+	}
 	u, err := url.Parse(s)
-	if err != nil || u.User == nil {
+	if err != nil {
+		return masked
+	}
+	if u.User == nil {
 		return s
 	}
 	if _, has := u.User.Password(); has {

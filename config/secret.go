@@ -20,7 +20,7 @@ var publishedSecrets = []string{
 	"changeme", "change-me", "change_me", "change this", "change-this", "change_this",
 	"your-secret", "your_secret", "your secret", "yoursecret", "my-secret", "my_secret", "mysecret", "my secret",
 	"secret-key", "secret_key", "secretkey", "supersecret", "super-secret", "super_secret", "super secret",
-	"django-insecure", "insecure", "example", "placeholder", "replace-me", "replace_me", "replaceme", "to-do", "default",
+	"256-bit-secret", "256-bits-long", "django-insecure", "insecure", "example", "placeholder", "replace-me", "replace_me", "replaceme", "to-do", "default",
 	"keyboard cat", "shhhh", "password", "0123456789", "1234567890", "abcdefghij", "qwertyuiop",
 }
 
@@ -58,10 +58,9 @@ func (c *Config) LoadSecret() (secret []byte, file string, made bool, err error)
 		file = filepath.Join(filepath.Dir(database), "dueto.secret")
 	}
 	if _, err = os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		if err := makeSecret(file); err != nil {
+		if made, err = makeSecret(file); err != nil {
 			return nil, file, false, fmt.Errorf("make the secret file: %w", err)
 		}
-		made = true
 	}
 	secret, err = readSecret(file)
 	return secret, file, made, err
@@ -87,21 +86,32 @@ func readSecret(file string) ([]byte, error) {
 }
 
 // makeSecret writes a new secret under another name and links it into place:
-// of two processes that start together one wins, and neither reads half a file.
-func makeSecret(file string) error {
+// of two processes that start together one wins, which made tells, and neither
+// reads half a file.
+func makeSecret(file string) (made bool, err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(file), ".dueto.secret-*") // mode 0600
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = os.Remove(tmp.Name()) }()
 	random := make([]byte, 48)
 	_, _ = rand.Read(random) // never fails
 	_, err = fmt.Fprintln(tmp, base64.StdEncoding.EncodeToString(random))
 	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return false, err
+	}
+	err = os.Link(tmp.Name(), file)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	return err == nil, errors.Join(err, syncDir(filepath.Dir(file)))
+}
+
+// syncDir makes a new name in a folder survive a power loss.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
 		return err
 	}
-	if err := os.Link(tmp.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
+	return errors.Join(d.Sync(), d.Close())
 }

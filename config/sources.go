@@ -68,7 +68,8 @@ func (s *Sources) Validate(*kong.Application) error { return nil }
 // Resolve implements kong.Resolver.
 func (s *Sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	name := Env(flag.Name)
-	if v, ok := s.environment(name); ok {
+	s.origin[flag.Name] = "default"           // asked only where there is no flag
+	if v, _ := s.environment(name); v != "" { // an empty one is how compose files pass on nothing
 		s.origin[flag.Name] = "environment"
 		return v, nil
 	}
@@ -82,7 +83,13 @@ func (s *Sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 // Check reports all that is wrong: what could not be read, and what was read
 // and makes no sense.
 func (s *Sources) Check(c *Config) error {
-	return errors.Join(s.problems.err(), c.Validate())
+	all := s.problems
+	for _, p := range c.problems() {
+		if !s.problems.about(p.setting) { // its value is not the one that was typed
+			all = append(all, p)
+		}
+	}
+	return all.err()
 }
 
 // Setting is a setting in force.
@@ -102,11 +109,9 @@ func (s *Sources) InForce(flags []*kong.Flag) []Setting {
 		if items, ok := f.Target.Interface().([]string); ok {
 			value = strings.Join(items, ",")
 		}
-		from := "flag"
-		if origin, ok := s.origin[f.Name]; ok {
-			from = origin
-		} else if !f.Set || value == f.Default {
-			from = "default"
+		from, ok := s.origin[f.Name]
+		if !ok {
+			from = "flag"
 		}
 		list = append(list, Setting{f.Name, mask(value), from})
 	}

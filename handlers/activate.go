@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"dueto/services"
 )
 
 // Pages renders what a browser is shown in place of JSON.
@@ -43,10 +45,14 @@ func (h *AuthHandler) Activate(c *gin.Context) error {
 
 func (h *AuthHandler) sendActivation(c *gin.Context, sentence string, button bool, err error) error {
 	c.Writer.Header().Add("Vary", "Accept")
-	if err != nil {
+	html := wantsHTML(c)
+	switch {
+	case err != nil && html:
+		page, policy := h.pages.Activation(services.Public(err).Message, false)
+		return pageError{err, page, policy}
+	case err != nil:
 		return err
-	}
-	if !wantsHTML(c) {
+	case !html:
 		return sendValue(c, http.StatusOK, detail{sentence})
 	}
 	if button {
@@ -60,6 +66,19 @@ func (h *AuthHandler) sendActivation(c *gin.Context, sentence string, button boo
 	_, _ = c.Writer.Write(page)
 	return nil
 }
+
+// pageError is an error that a browser is shown as a page.
+type pageError struct {
+	error
+	page   []byte
+	policy string
+}
+
+// Unwrap gives the error.
+func (e pageError) Unwrap() error { return e.error }
+
+// Page gives the page and its Content-Security-Policy.
+func (e pageError) Page() (page []byte, policy string) { return e.page, e.policy }
 
 // wantsHTML reports whether a person in a browser is asking.
 func wantsHTML(c *gin.Context) bool {

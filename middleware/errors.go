@@ -4,6 +4,7 @@ package middleware
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math"
 	"net/http"
@@ -69,7 +70,8 @@ func fail(c *gin.Context, log *slog.Logger, err error) {
 	render(c, log, err)
 }
 
-// render writes an error's answer, and logs the cause where it is ours.
+// render writes an error's answer, and logs the cause where it is ours. An
+// error that brings a page is shown as one.
 func render(c *gin.Context, log *slog.Logger, err error) {
 	public := services.Public(err)
 	status, ok := statuses[public.Code]
@@ -80,13 +82,24 @@ func render(c *gin.Context, log *slog.Logger, err error) {
 	if status >= http.StatusInternalServerError {
 		log.Error("request failed", "request_id", requestID, "route", c.FullPath(), "code", public.Code, "error", public.Error())
 	}
-	body, _ := json.Marshal(Problem{ // of strings and a number: cannot fail
-		Type: "about:blank", Title: http.StatusText(status), Status: status,
-		Detail: public.Message, Code: public.Code, Errors: public.Fields, RequestID: requestID,
-	})
-	body = append(body, '\n')
 	h := c.Writer.Header()
-	h.Set("Content-Type", "application/problem+json")
+	var shown interface {
+		Page() (page []byte, policy string)
+	}
+	var body []byte
+	if errors.As(err, &shown) {
+		var policy string
+		body, policy = shown.Page()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", policy)
+	} else {
+		h.Set("Content-Type", "application/problem+json")
+		body, _ = json.Marshal(Problem{ // of strings and a number: cannot fail
+			Type: "about:blank", Title: http.StatusText(status), Status: status,
+			Detail: public.Message, Code: public.Code, Errors: public.Fields, RequestID: requestID,
+		})
+		body = append(body, '\n')
+	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Del("ETag")

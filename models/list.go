@@ -114,10 +114,10 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 		return nil
 	}
 	order := p.Order.withID()
-	exprs, tail := orderBy(cols, order, p.Backward)
+	exprs, terms := orderBy(cols, order, p.Backward)
 	if p.Position == nil {
 		args := append(q.args[:len(q.args):len(q.args)], p.Limit, p.Offset)
-		err := each(db, take, q.sql(tail+" LIMIT ? OFFSET ?"), args...)
+		err := each(db, take, q.sql(" ORDER BY "+strings.Join(terms, ", ")+" LIMIT ? OFFSET ?"), args...)
 		return rows, err
 	}
 	for last := len(order) - 1; last >= 0 && len(rows) < p.Limit; last-- {
@@ -127,7 +127,9 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 		}
 		part.filter(exprs[last]+after(order[last].Desc != p.Backward), p.Position[last])
 		args := append(part.args, p.Limit-len(rows))
-		if err := each(db, take, part.sql(tail+" LIMIT ?"), args...); err != nil {
+		// The keys before the last are equal in all these rows: ordering by them
+		// too would hide from the planner that the index has the order.
+		if err := each(db, take, part.sql(" ORDER BY "+strings.Join(terms[last:], ", ")+" LIMIT ?"), args...); err != nil {
 			return nil, err
 		}
 	}
@@ -144,10 +146,10 @@ func after(desc bool) string {
 	return " > ?"
 }
 
-// orderBy gives each key's expression and the ORDER BY clause, reversed for a
-// page that is read backward.
-func orderBy[T any](cols sortColumns[T], order Order, backward bool) (exprs []string, clause string) {
-	terms := make([]string, len(order))
+// orderBy gives each key's expression and its term in an ORDER BY clause,
+// reversed for a page that is read backward.
+func orderBy[T any](cols sortColumns[T], order Order, backward bool) (exprs, terms []string) {
+	terms = make([]string, len(order))
 	for i, k := range order {
 		expr, direction := cols[k.Name].asc, ""
 		if k.Desc {
@@ -159,5 +161,5 @@ func orderBy[T any](cols sortColumns[T], order Order, backward bool) (exprs []st
 		exprs = append(exprs, expr)
 		terms[i] = expr + direction
 	}
-	return exprs, " ORDER BY " + strings.Join(terms, ", ")
+	return exprs, terms
 }

@@ -68,6 +68,9 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 	if err := createPrivate(path); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	if err := inspectSQLite(ctx, path); err != nil {
+		return nil, err
+	}
 	e := &sqliteEngine{path: path}
 	defer func() {
 		if err != nil {
@@ -147,8 +150,36 @@ func (c *sqliteConnector) Connect(context.Context) (driver.Conn, error) { return
 // Driver implements driver.Connector.
 func (c *sqliteConnector) Driver() driver.Driver { return c.driver }
 
-// verifySQLite reads the pragmas back and makes sure that the schema can be
-// read and is ours.
+// applicationID is what the first migration marks a file with ("Duet").
+const applicationID = 0x44756574
+
+// inspectSQLite makes sure that the schema can be read and is ours, before
+// anything is done that would change the file.
+func inspectSQLite(ctx context.Context, path string) (err error) {
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		return err
+	}
+	mode := "mode=ro&immutable=1" // makes no log files beside it, which a reader could not remove
+	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
+		mode = "mode=ro" // the file is not whole without its log
+	}
+	db := sql.OpenDB(newSQLiteConnector(path, mode, sharedPragmas[:1]))
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	var id, tables int
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return translate(err)
+	}
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
+		return translate(err)
+	}
+	if tables > 0 && id != applicationID {
+		return fmt.Errorf("%w: it belongs to another program", ErrCorrupt)
+	}
+	return nil
+}
+
+// verifySQLite reads the pragmas back.
 func verifySQLite(ctx context.Context, db *sql.DB, pragmas []pragma) error {
 	for _, p := range pragmas {
 		var got string
@@ -158,15 +189,6 @@ func verifySQLite(ctx context.Context, db *sql.DB, pragmas []pragma) error {
 		if got != p.want {
 			return fmt.Errorf("SQLite has %s = %s where %s was asked for", p.name, got, p.want)
 		}
-	}
-	var tables, ours int
-	err := db.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name = 'schema_migrations')
-		FROM sqlite_schema WHERE type = 'table'`).Scan(&tables, &ours)
-	if err != nil {
-		return translate(err)
-	}
-	if tables > 0 && ours == 0 {
-		return fmt.Errorf("%w: it has tables, but none of ours", ErrCorrupt)
 	}
 	return nil
 }

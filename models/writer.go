@@ -100,16 +100,20 @@ func (w *writer) commit(first *write) {
 		return
 	}
 	handle := DB{base: tx, ctx: context.Background()}
-	for job := first; job != nil && err == nil; job = w.next(len(batch)) {
+	for job := first; job != nil; {
 		batch = append(batch, job)
-		err = handle.run(job)
+		if err = handle.run(job); err != nil {
+			break // what waits still is not lost with this transaction
+		}
+		job = w.next(len(batch))
 	}
 	if err == nil {
 		err = translate(tx.Commit().Error)
-		w.commits.Add(1)
 	}
 	if err != nil {
 		_ = tx.Rollback() // after a failed commit the transaction may be gone already
+	} else {
+		w.commits.Add(1)
 	}
 	for _, job := range batch {
 		if err != nil && job.err == nil {

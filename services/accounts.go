@@ -206,9 +206,7 @@ func (s *AccountService) SetPassword(ctx context.Context, username, password str
 	if err != nil {
 		return err
 	}
-	fields := Fields{}
-	checkPassword(fields, "password", password, user.Username, user.Email)
-	if err := fields.Err("The password is not valid."); err != nil {
+	if err := passwordFor(user, password); err != nil {
 		return err
 	}
 	hash, err := s.passwords.Hash(ctx, password)
@@ -220,6 +218,19 @@ func (s *AccountService) SetPassword(ctx context.Context, username, password str
 		u.PasswordChangedAt = max(models.Micros(s.now()), u.PasswordChangedAt+1)
 		return true
 	})
+}
+
+// PasswordCheck gives a function that says what is wrong with a password for
+// an account, with CodeInvalid. It fails with CodeNotFound.
+func (s *AccountService) PasswordCheck(ctx context.Context, username string) (func(password string) error, error) {
+	user, err := s.byName(s.store.Read(ctx), username)
+	return func(password string) error { return passwordFor(user, password) }, err
+}
+
+func passwordFor(u models.User, password string) error {
+	fields := Fields{}
+	checkPassword(fields, "password", password, u.Username, u.Email)
+	return fields.Err("The password is not valid.")
 }
 
 // ActivateByName confirms an account or lifts its deactivation. It is for the

@@ -2,6 +2,9 @@
 -- need no parsing on the way out. Ids are AUTOINCREMENT so that a deleted id
 -- never comes back to mean somebody else.
 
+-- "Duet": the file is ours, and not another program's.
+PRAGMA application_id = 1148544372;
+
 CREATE TABLE users (
     id            INTEGER PRIMARY KEY AUTOINCREMENT,
     username      TEXT    NOT NULL,
@@ -19,6 +22,8 @@ CREATE TABLE users (
     password_changed_at INTEGER NOT NULL,             -- not moved by hashing the same password anew
     version       INTEGER NOT NULL DEFAULT 1
 );
+
+CREATE INDEX users_by_joined ON users (date_joined, id);
 
 CREATE TABLE sessions (
     id           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -51,9 +56,10 @@ CREATE TABLE tasks (
     version     INTEGER NOT NULL DEFAULT 1
 );
 
--- One index per sort key and direction whose ties by id an index in the other
--- direction cannot give. A missing due date sorts last both ways, hence the two
--- expressions, which the queries repeat to the letter.
+-- One index per sort key. Ties go by ascending id in both directions: where a
+-- key has few values, and so many ties, the descending order has an index of
+-- its own. A missing due date sorts last both ways, hence the two expressions,
+-- which the queries repeat to the letter.
 CREATE INDEX tasks_by_due         ON tasks (coalesce(due_to, 9223372036854775807), id);
 CREATE INDEX tasks_by_due_desc    ON tasks (coalesce(due_to, -9223372036854775808) DESC, id);
 CREATE INDEX tasks_by_priority    ON tasks (priority, id);

@@ -1,0 +1,378 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+const goodSecret = "7Qm2vXc9Lr4TzB8nKd1WfH6yJp3GsA5eUo0RiVtE" //nolint:gosec // of tests only
+
+// settings are all there are, in the order of the help.
+var settings = []string{
+	"addr", "public-url", "trusted-proxies", "cors-origins",
+	"database", "read-access", "default-visibility", "page-size", "max-page-size",
+	"secret", "secret-file", "jwt-algorithm", "access-ttl", "refresh-ttl", "session-ttl", "refresh-grace",
+	"activation-ttl", "password-cost",
+	"log-level", "log-format",
+}
+
+// load reads the settings as a command does.
+func load(t *testing.T, args []string, env map[string]string, dotenv string) (Config, []Setting, error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), ".env")
+	if err := os.WriteFile(file, []byte(dotenv), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSources(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.environment = func(name string) (string, bool) {
+		v, ok := env[name]
+		return v, ok
+	}
+	var c Config
+	parser, err := kong.New(&c, append(s.Options(), kong.Name("dueto"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return c, nil, err
+	}
+	return c, s.InForce(parsed.Flags()), s.Check(&c)
+}
+
+func TestSources_FlagBeatsEnvironmentBeatsDotenvBeatsDefault(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		setting         string
+		get             func(Config) any
+		flag, env, file string
+		want            [4]any // of flag, environment, .env, default
+	}{
+		{"log-level", func(c Config) any { return c.LogLevel }, "error", "warn", "debug",
+			[4]any{"error", "warn", "debug", "info"}},
+		{"access-ttl", func(c Config) any { return c.AccessTTL }, "3m", "90s", "1h30m",
+			[4]any{3 * time.Minute, 90 * time.Second, 90 * time.Minute, 5 * time.Minute}},
+		{"page-size", func(c Config) any { return c.PageSize }, "3", "4", "5", [4]any{3, 4, 5, 50}},
+		{"cors-origins", func(c Config) any { return c.CORSOrigins }, "https://a.example,https://b.example", "https://c.example", "https://d.example,https://e.example",
+			[4]any{[]string{"https://a.example", "https://b.example"}, []string{"https://c.example"}, []string{"https://d.example", "https://e.example"}, []string(nil)}},
+	} {
+		t.Run(tt.setting, func(t *testing.T) {
+			t.Parallel()
+			for unset, from := range []string{"flag", "environment", ".env", "default"} {
+				var args []string
+				env, dotenv := map[string]string{}, ""
+				if unset < 1 {
+					args = []string{"--" + tt.setting + "=" + tt.flag}
+				}
+				if unset < 2 {
+					env[Env(tt.setting)] = tt.env
+				}
+				if unset < 3 {
+					dotenv = Env(tt.setting) + "=" + tt.file + "\n"
+				}
+				c, list, err := load(t, args, env, dotenv)
+				if err != nil {
+					t.Fatalf("%s: %v", from, err)
+				}
+				if got := tt.get(c); !reflect.DeepEqual(got, tt.want[unset]) {
+					t.Errorf("set by %s: %v, want %v", from, got, tt.want[unset])
+				}
+				i := slices.IndexFunc(list, func(s Setting) bool { return s.Name == tt.setting })
+				if i < 0 || list[i].From != from {
+					t.Errorf("set by %s, the list says %+v", from, list[max(i, 0)])
+				}
+			}
+		})
+	}
+}
+
+func TestInForce_NothingSetIsDefaultThroughout(t *testing.T) {
+	t.Parallel()
+	_, list, err := load(t, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range list {
+		names = append(names, s.Name)
+		if s.From != "default" {
+			t.Errorf("%s = %s is said to be from %s", s.Name, s.Value, s.From)
+		}
+	}
+	if !slices.Equal(names, settings) {
+		t.Errorf("got %q, want %q", names, settings)
+	}
+}
+
+func TestInForce_FlagThatRepeatsTheDefaultIsFromTheFlag(t *testing.T) {
+	t.Parallel()
+	_, list, err := load(t, []string{"--password-cost=12"}, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Setting{"password-cost", "12", "flag"}); !slices.Contains(list, want) {
+		t.Errorf("no %+v in %+v", want, list)
+	}
+}
+
+func TestSources_ReportsEveryProblemAtOnce(t *testing.T) {
+	t.Parallel()
+	_, _, err := load(t,
+		[]string{"--page-size=many", "--read-access=nobody"},
+		map[string]string{"DUETO_ACCESS_TTL": "soon", "DUETO_CORS_ORIGINS": "app.example.com"},
+		"DUETO_PASSWORD_COST=99\nDUETO_REFRESH_TTL=-4h\nDUETO_MAX_PAGE_SIZE=2x\n")
+	if err == nil {
+		t.Fatal("the settings were accepted")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for setting, value := range map[string]string{
+		"page-size": "many", "read-access": "nobody", "access-ttl": "soon", "cors-origins": "app.example.com",
+		"password-cost": "99", "refresh-ttl": "-4h", "max-page-size": "2x",
+	} {
+		about := slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !strings.HasPrefix(l, setting+": ") })
+		if len(about) != 1 || !strings.Contains(about[0], value) {
+			t.Errorf("want one line about %s that names %q, got %q", setting, value, about)
+		}
+	}
+	if len(lines) != 7 {
+		t.Errorf("want 7 lines:\n%s", err)
+	}
+}
+
+func TestNewSources_UnreadableDotenvIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), ".env")
+	if err := os.WriteFile(file, []byte("DUETO_SECRET \""+goodSecret+"\nno line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := NewSources(file)
+	if err == nil {
+		t.Fatal("the file was accepted")
+	}
+	if want := file + " cannot be read as lines of NAME=value"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+}
+
+func TestCheck_Accepts(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Config){
+		"defaults":                 func(*Config) {},
+		"public-url with a path":   func(c *Config) { c.PublicURL = "https://example.com/api/" },
+		"proxies":                  func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"} },
+		"origin with a port":       func(c *Config) { c.CORSOrigins = []string{"http://localhost:3000"} },
+		"smallest pages":           func(c *Config) { c.PageSize, c.MaxPageSize = 1, 1 },
+		"greatest pages":           func(c *Config) { c.PageSize, c.MaxPageSize = 1000, 1000 },
+		"cheapest hash":            func(c *Config) { c.PasswordCost = 4 },
+		"dearest hash":             func(c *Config) { c.PasswordCost = 15 },
+		"shortest life":            func(c *Config) { c.AccessTTL = time.Second },
+		"longest life":             func(c *Config) { c.SessionTTL = 5 * 365 * 24 * time.Hour },
+		"strict refresh":           func(c *Config) { c.RefreshGrace = 0 },
+		"lenient refresh":          func(c *Config) { c.RefreshGrace = time.Hour },
+		"closed and private":       func(c *Config) { c.ReadAccess, c.DefaultVisibility = "authenticated", "private" },
+		"a secret of enough bytes": func(c *Config) { c.Secret = Secret(goodSecret[:32]) },
+		"a file of secrets":        func(c *Config) { c.SecretFile = "elsewhere" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := Default()
+			change(&c)
+			if err := c.Check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestCheck_Refuses(t *testing.T) {
+	t.Parallel()
+	const year = 365 * 24 * time.Hour
+	for _, tt := range []struct {
+		setting string
+		values  []change
+	}{
+		{"public-url", each(func(c *Config, v string) { c.PublicURL = v },
+			"example.com", "/api", "ftp://example.com", "https://", "https:example.com", "https://example.com/?a=b", "https://example.com/?",
+			"https://example.com/#top", "https://user@example.com", "https://example.com/:id", "https://example.com/*all", "http://[::1", "%")},
+		{"trusted-proxies", each(func(c *Config, v string) { c.TrustedProxies = []string{"10.0.0.1", v} },
+			"", "localhost", "10.0.0.0/33", "10.0.0.256", "10.0.0.1:80")},
+		{"cors-origins", each(func(c *Config, v string) { c.CORSOrigins = []string{"https://app.example.com", v} },
+			"", "*", "null", "app.example.com", "https://app.example.com/", "https://app.example.com/x", "ftp://app.example.com",
+			"https://user@app.example.com", "https://*", "https://*.example.com")},
+		{"database", each(func(c *Config, v string) { c.Database = v },
+			"", "dueto.db", "sqlite:", "postgres://localhost/dueto", "SQLITE:dueto.db")},
+		{"read-access", each(func(c *Config, v string) { c.ReadAccess = v }, "", "Public", "private")},
+		{"default-visibility", each(func(c *Config, v string) { c.DefaultVisibility = v }, "", "secret")},
+		{"jwt-algorithm", each(func(c *Config, v string) { c.JWTAlgorithm = v }, "", "none", "hs512", "RS256")},
+		{"log-level", each(func(c *Config, v string) { c.LogLevel = v }, "", "trace", "INFO")},
+		{"log-format", each(func(c *Config, v string) { c.LogFormat = v }, "xml")},
+		{"page-size", each(func(c *Config, v int) { c.PageSize = v }, -1, 0, 201)},
+		{"max-page-size", each(func(c *Config, v int) { c.MaxPageSize = v }, 1001, 1<<31)},
+		{"password-cost", each(func(c *Config, v int) { c.PasswordCost = v }, -1, 0, 3, 16)},
+		{"access-ttl", each(func(c *Config, v time.Duration) { c.AccessTTL = v }, -time.Hour, 0, 999*time.Millisecond, 5*year+1)},
+		{"refresh-ttl", each(func(c *Config, v time.Duration) { c.RefreshTTL = v }, -time.Hour, 0, 5*year+1)},
+		{"session-ttl", each(func(c *Config, v time.Duration) { c.SessionTTL = v }, -time.Hour, 0, 5*year+1)},
+		{"activation-ttl", each(func(c *Config, v time.Duration) { c.ActivationTTL = v }, -time.Hour, 0, 5*year+1)},
+		{"refresh-grace", each(func(c *Config, v time.Duration) { c.RefreshGrace = v }, -1, time.Hour+1)},
+		{"secret", each(func(c *Config, v string) { c.Secret = Secret(v) },
+			"short", goodSecret[:31], "changeme"+goodSecret, strings.Repeat("abcdefghi", 8))},
+	} {
+		for _, v := range tt.values {
+			t.Run(tt.setting+"="+v.to, func(t *testing.T) {
+				t.Parallel()
+				c := Default()
+				v.apply(&c)
+				err := c.Check()
+				if err == nil {
+					t.Fatalf("accepted: %+v", c)
+				}
+				if strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), tt.setting+": ") {
+					t.Errorf("want one complaint about %s:\n%v", tt.setting, err)
+				}
+			})
+		}
+	}
+}
+
+// change sets one setting.
+type change struct {
+	to    string
+	apply func(*Config)
+}
+
+func each[T any](set func(*Config, T), values ...T) (list []change) {
+	for _, v := range values {
+		list = append(list, change{fmt.Sprint(v), func(c *Config) { set(c, v) }})
+	}
+	return list
+}
+
+func TestCheck_MaxPageSizeBelowOne(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	c.MaxPageSize = 0
+	if err := c.Check(); err == nil || !strings.HasPrefix(err.Error(), "max-page-size: 0 is not between 1 and 1000") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCheck_DatabasePasswordIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	const hidden = "hunter2hunter2"
+	for _, url := range []string{
+		"postgres://dueto:" + hidden + "@localhost/dueto",
+		"postgres://dueto:" + hidden + "%zz@localhost/dueto", // not to be parsed as a URL
+		"postgres://dueto:" + hidden + "#/@localhost/dueto",
+	} {
+		c := Default()
+		c.Database = url
+		if err := c.Check(); err == nil || strings.Contains(err.Error(), hidden) {
+			t.Errorf("%s gives %v", url, err)
+		}
+	}
+}
+
+func TestWarnings_CheapHash(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	if got := c.Warnings(); got != nil {
+		t.Errorf("the defaults warn: %q", got)
+	}
+	c.PasswordCost = 9
+	want := []string{"password-cost 9 makes stolen hashes cheap to crack; use at least 10"}
+	if got := c.Warnings(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSecret_IsMaskedHoweverItIsPrinted(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	c.Secret = goodSecret
+	logged := func(handler func(*bytes.Buffer) slog.Handler, v any) string {
+		var b bytes.Buffer
+		slog.New(handler(&b)).Info("settings", "value", v)
+		return b.String()
+	}
+	text := func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) }
+	asJSON := func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) }
+	encoded := func(v any) string {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err.Error()
+		}
+		return string(b)
+	}
+	values := map[string]any{
+		"secret": c.Secret, "pointer to secret": &c.Secret, "settings": c, "pointer to settings": &c,
+		"map": map[string]any{"secret": c.Secret}, "list": []Secret{c.Secret},
+	}
+	for name, v := range values {
+		for how, printed := range map[string]string{
+			"Sprint": fmt.Sprint(v), "%v": fmt.Sprintf("%v", v), "%+v": fmt.Sprintf("%+v", v), "%#v": fmt.Sprintf("%#v", v),
+			"%s": fmt.Sprintf("%s", v), "%q": fmt.Sprintf("%q", v), "%x": fmt.Sprintf("%x", v),
+			"slog text": logged(text, v), "slog JSON": logged(asJSON, v), "JSON": encoded(v),
+		} {
+			if strings.Contains(printed, goodSecret) || strings.Contains(printed, fmt.Sprintf("%x", goodSecret)) {
+				t.Errorf("%s printed by %s gives the secret away: %s", name, how, printed)
+			}
+		}
+	}
+	if got := c.Secret.String(); got != "********" {
+		t.Errorf("String gives %q", got)
+	}
+	if got := Secret("").String(); got != "" {
+		t.Errorf("no secret is printed as %q", got)
+	}
+}
+
+func TestInForce_MasksSecrets(t *testing.T) {
+	t.Parallel()
+	_, list, err := load(t, nil, nil, "DUETO_SECRET="+goodSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Setting{"secret", "********", ".env"}); !slices.Contains(list, want) {
+		t.Errorf("no %+v in %+v", want, list)
+	}
+}
+
+func TestMarkdown_ListsEverySetting(t *testing.T) {
+	t.Parallel()
+	table, err := Markdown()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := reflect.TypeFor[Config]().NumField(); n != len(settings) {
+		t.Errorf("Config has %d fields, this test knows %d", n, len(settings))
+	}
+	lines := strings.Split(strings.TrimSuffix(table, "\n"), "\n")
+	if len(lines) != len(settings)+2 {
+		t.Fatalf("%d lines for %d settings:\n%s", len(lines), len(settings), table)
+	}
+	row := regexp.MustCompile("^\\| `--([a-z-]+)` \\| `(DUETO_[A-Z_]+)` \\| (`[^`]+`)? \\| \\S.+\\. \\|$")
+	for i, line := range lines[2:] {
+		cells := row.FindStringSubmatch(line)
+		if cells == nil || cells[1] != settings[i] || cells[2] != "DUETO_"+strings.ToUpper(strings.ReplaceAll(settings[i], "-", "_")) {
+			t.Errorf("the row of %s is %s", settings[i], line)
+		}
+	}
+	if want := "| `--access-ttl` | `DUETO_ACCESS_TTL` | `5m` | Lifetime of an access token. |"; !slices.Contains(lines, want) {
+		t.Errorf("no row %s in\n%s", want, table)
+	}
+}
