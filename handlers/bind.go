@@ -95,12 +95,15 @@ func bind(c *gin.Context, into any, b body) error {
 		}
 	}
 	for name := range sent {
-		if !slices.Contains(b.readOnly, name) {
+		if len(fields) < maxComplaints && !slices.Contains(b.readOnly, name) {
 			fields.Add(clip(name), unknown("There is no such member", name, names(members)))
 		}
 	}
 	return fields.Err(b.message)
 }
+
+// maxComplaints keeps an answer shorter than a body full of unknown members.
+const maxComplaints = 50
 
 // bodyMember is one field of a request struct.
 type bodyMember struct {

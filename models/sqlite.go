@@ -23,6 +23,9 @@ import (
 // corruption (sqlite.org/wal.html, "The WAL-reset bug").
 const minSQLite = 3051003
 
+// lockWait is how long another process's lock is waited for, as busy_timeout.
+const lockWait = 5 * time.Second
+
 // sqliteEngine is one file: a pool of readers, and one writer whose queue is
 // committed together.
 type sqliteEngine struct {
@@ -135,13 +138,25 @@ func newSQLiteConnector(path, params string, pragmas []pragma) *sqliteConnector 
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: params + "&_stmt_cache_size=64"}).String()
 	set := func(conn *sqlite3.SQLiteConn) error {
 		for _, p := range pragmas {
-			if _, err := conn.Exec("PRAGMA "+p.name+" = "+p.value, nil); err != nil {
+			if err := setPragma(conn, p); err != nil {
 				return fmt.Errorf("set %s: %w", p.name, err)
 			}
 		}
 		return nil
 	}
 	return &sqliteConnector{dsn: dsn, driver: &sqlite3.SQLiteDriver{ConnectHook: set}}
+}
+
+// setPragma waits for another process itself: SQLite does not ask busy_timeout
+// when it switches to a write-ahead log.
+func setPragma(conn *sqlite3.SQLiteConn, p pragma) error {
+	for started := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		_, err := conn.Exec("PRAGMA "+p.name+" = "+p.value, nil)
+		var locked sqlite3.Error
+		if !errors.As(err, &locked) || locked.Code != sqlite3.ErrBusy || time.Since(started) > lockWait {
+			return err
+		}
+	}
 }
 
 // Connect implements driver.Connector.
