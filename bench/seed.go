@@ -59,7 +59,7 @@ type seeder struct {
 
 func (s *seeder) accounts(tx *sql.Tx) error {
 	insert, err := tx.Prepare(`INSERT INTO users (username, username_key, email, email_key, password_hash, date_joined, activated_at, password_changed_at)
-		VALUES (?, ?, ?, ?, '!', ?, ?)`)
+		VALUES (?, ?, ?, ?, '!', ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *seeder) accounts(tx *sql.Tx) error {
 	for i := range accounts {
 		name := fmt.Sprintf("person%04d", i+1)
 		email := name + "@example.com"
-		if _, err := insert.Exec(name, name, email, email, joined, joined); err != nil {
+		if _, err := insert.Exec(name, name, email, email, joined, joined, joined); err != nil {
 			return err
 		}
 	}

@@ -2,18 +2,21 @@ package tests
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/mattn/go-sqlite3" // to look at databases from outside
 
 	"dueto/config"
 )
@@ -130,13 +133,18 @@ type program struct {
 	env []string
 	// wrap, if any, is a command that runs the binary given as its last arguments.
 	wrap []string
-	// credential runs it as somebody else.
+	// credential, if any, is of somebody else, who runs the binary.
 	credential *syscall.Credential
+	binary     string
 }
 
 func newProgram(t testing.TB) *program {
 	t.Helper()
-	return &program{t: t, dir: t.TempDir()}
+	built := builtBinary()
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return &program{t: t, dir: t.TempDir(), binary: built.path}
 }
 
 // with gives the same program with more in its environment.
@@ -158,12 +166,7 @@ func (p *program) write(name, content string) string {
 }
 
 func (p *program) command(ctx context.Context, args ...string) *exec.Cmd {
-	p.t.Helper()
-	built := builtBinary()
-	if built.err != nil {
-		p.t.Fatal(built.err)
-	}
-	argv := append(append(p.wrap[:len(p.wrap):len(p.wrap)], built.path), args...)
+	argv := append(append(p.wrap[:len(p.wrap):len(p.wrap)], p.binary), args...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = p.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, p.env...)
@@ -244,35 +247,21 @@ func startBinary(t testing.TB, args ...string) *serving {
 // serve starts the server on a free port and waits until it listens.
 func (p *program) serve(args ...string) *serving {
 	p.t.Helper()
-	addr := "127.0.0.1:0"
-	if strings.Contains(strings.Join(args, " "), "--public-url") {
-		addr = freeAddress(p.t) // the URL that it prints may be the public one
-	}
-	s := p.launch(append([]string{"--addr", addr}, args...)...)
-	url := s.listening()
-	if addr != "127.0.0.1:0" {
-		url = "http://" + addr
-	}
-	s.URL = url
+	s := p.launch(args...)
+	s.listening()
 	return s
-}
-
-// freeAddress gives an address that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // launch starts the server and does not wait.
 func (p *program) launch(args ...string) *serving {
 	p.t.Helper()
-	s := &serving{t: p.t, dir: p.dir, path: builtBinary().path, stderr: newTranscript(), exited: make(chan struct{})}
-	s.cmd = p.command(context.Background(), append([]string{"serve", "--password-cost", "4"}, args...)...)
+	return p.start(append([]string{"serve", "--addr=127.0.0.1:0", "--password-cost=4"}, args...)...)
+}
+
+func (p *program) start(args ...string) *serving {
+	p.t.Helper()
+	s := &serving{t: p.t, dir: p.dir, path: p.binary, stderr: newTranscript(), exited: make(chan struct{})}
+	s.cmd = p.command(context.Background(), args...)
 	s.cmd.Stderr = s.stderr
 	if err := s.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -290,18 +279,22 @@ func (p *program) launch(args ...string) *serving {
 	return s
 }
 
-// listening waits for the line that says where, and gives the URL.
-func (s *serving) listening() string {
+// listening waits for the line that says where.
+func (s *serving) listening() {
 	s.t.Helper()
-	groups, _ := s.stderr.await(s.t, s.exited, `(?m)^listening on (https?://\S+)$`, 0)
-	return groups[1]
+	groups, _ := s.stderr.await(s.t, s.exited, `(?m)^listening on (\S+)\n`, 0)
+	s.URL = groups[1]
 }
 
 func (s *serving) port() string { return s.URL[strings.LastIndexByte(s.URL, ':')+1:] }
 
 // app gives the server as the harness's clients know it; it has no Store.
 func (s *serving) app() *app {
-	return &app{t: s.t, URL: s.URL, Config: config.Config{PublicURL: s.listening()}}
+	a := &app{t: s.t, URL: s.URL, Config: config.Config{PublicURL: s.URL}}
+	if set := regexp.MustCompile(`--public-url[= ](\S+)`).FindStringSubmatch(strings.Join(s.cmd.Args, " ")); set != nil {
+		a.Config.PublicURL = set[1]
+	}
+	return a
 }
 
 func (s *serving) signal(sig os.Signal) {
@@ -336,4 +329,53 @@ func (s *serving) stop() {
 func (s *serving) kill() {
 	_ = s.cmd.Process.Kill() // it may have ended
 	<-s.exited
+}
+
+// wantFiles checks what is in a folder.
+func wantFiles(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]string, 0, len(entries))
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	slices.Sort(names)
+	if !slices.Equal(got, names) {
+		t.Errorf("the folder has %q, want %q", got, names)
+	}
+}
+
+func overwrite(t *testing.T, file, with string, at int) {
+	t.Helper()
+	old := readFile(t, file)
+	if err := os.WriteFile(file, []byte(old[:at]+with+old[at+len(with):]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// execSQL changes a database from outside.
+func execSQL(t *testing.T, file string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

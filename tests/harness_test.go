@@ -97,7 +97,7 @@ func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Conf
 	for _, f := range change {
 		f(&a.Config)
 	}
-	if err := a.Config.Validate(); err != nil {
+	if err := a.Config.Check(); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(a.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -137,7 +137,7 @@ func steady(output string) string {
 	return output
 }
 
-var token = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+`)
+var signedToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+`)
 
 func runTour(t *testing.T, tour []step) []string {
 	t.Helper()
@@ -172,7 +172,7 @@ func runTour(t *testing.T, tour []step) []string {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	text := token.ReplaceAllString(string(out), "eyJ...")
+	text := signedToken.ReplaceAllString(string(out), "eyJ...")
 	parts := strings.Split(text, mark+"\n")
 	if len(parts) != len(tour)+1 {
 		t.Fatalf("%d commands printed %d outputs: %s", len(tour), len(parts)-1, text)
