@@ -188,3 +188,21 @@ func BenchmarkRefresh(b *testing.B) {
 		refresh = tokens.Refresh
 	}
 }
+
+// BenchmarkDeepPage reads a page by the cursor that forty others lead to.
+func BenchmarkDeepPage(b *testing.B) {
+	h := newHandler(b)
+	next := "/tasks"
+	for range 40 {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, next, nil))
+		link := rec.Header().Get("Link")
+		next = link[strings.Index(link, "/tasks?"):strings.Index(link, ">")]
+	}
+	r := httptest.NewRequest(http.MethodGet, next, nil)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		serve(h, r, "")
+	}
+}

@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
-	"golang.org/x/term"
 
 	"dueto/config"
 	"dueto/models"
@@ -162,18 +160,6 @@ func (e *env) checked(c *config.Config) error {
 		return usageError("the settings are not valid:\n" + err.Error())
 	}
 	return nil
-}
-
-// logger writes to standard error.
-func (e *env) logger(c *config.Config) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.LogLevel)) // validated
-	options := &slog.HandlerOptions{Level: level}
-	file, ok := e.stderr.(*os.File)
-	if c.LogFormat == "text" || (c.LogFormat == "" && ok && term.IsTerminal(int(file.Fd()))) {
-		return slog.New(slog.NewTextHandler(e.stderr, options))
-	}
-	return slog.New(slog.NewJSONHandler(e.stderr, options))
 }
 
 // open gives the store, migrated, and the secret.

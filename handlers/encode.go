@@ -13,6 +13,15 @@ import (
 type member[T any] struct {
 	name   string
 	append func(b []byte, v *T) []byte
+	key    string // the name as it is written, with the comma before it
+}
+
+// keyed prepares the keys of a resource's members.
+func keyed[T any](members []member[T]) []member[T] {
+	for i := range members {
+		members[i].key = `,"` + members[i].name + `":`
+	}
+	return members
 }
 
 func memberNames[T any](members []member[T]) []string {
@@ -27,13 +36,11 @@ func memberNames[T any](members []member[T]) []string {
 func appendObject[T any](b []byte, v *T, members []member[T]) []byte {
 	b = append(b, '{')
 	for i := range members {
-		if i > 0 {
-			b = append(b, ',')
+		key := members[i].key
+		if i == 0 {
+			key = key[1:]
 		}
-		b = append(b, '"')
-		b = append(b, members[i].name...)
-		b = append(b, '"', ':')
-		b = members[i].append(b, v)
+		b = members[i].append(append(b, key...), v)
 	}
 	return append(b, '}')
 }

@@ -168,7 +168,7 @@ func TestUserMembers_AreWhatEncodingJSONWrites(t *testing.T) {
 
 func TestAppendList_IsAnArrayOfTheRows(t *testing.T) {
 	t.Parallel()
-	number := []member[int64]{{"n", func(b []byte, n *int64) []byte { return strconv.AppendInt(b, *n, 10) }}}
+	number := keyed([]member[int64]{{name: "n", append: func(b []byte, n *int64) []byte { return strconv.AppendInt(b, *n, 10) }}})
 	write := func(rows ...int64) string {
 		return string(appendList([]byte(">"), rows, func(n *int64) int64 { return -*n }, func(*int64) []member[int64] { return number }))
 	}

@@ -70,25 +70,25 @@ type taskView struct {
 	base string
 }
 
-var taskMembers = []member[taskView]{
-	{"id", func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.ID, 10) }},
-	{"url", func(b []byte, t *taskView) []byte {
+var taskMembers = keyed([]member[taskView]{
+	{name: "id", append: func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.ID, 10) }},
+	{name: "url", append: func(b []byte, t *taskView) []byte {
 		b = append(append(append(b, '"'), t.base...), "/tasks/"...)
 		return append(strconv.AppendInt(b, t.ID, 10), '"')
 	}},
-	{"title", func(b []byte, t *taskView) []byte { return appendString(b, t.Title) }},
-	{"description", func(b []byte, t *taskView) []byte { return appendString(b, t.Description) }},
-	{"due_to", func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DueTo)) }},
-	{"done", func(b []byte, t *taskView) []byte { return strconv.AppendBool(b, t.Done) }},
-	{"done_at", func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DoneAt)) }},
-	{"priority", func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.Priority, 10) }},
-	{"tags", func(b []byte, t *taskView) []byte { return append(b, t.Tags...) }},
-	{"visibility", func(b []byte, t *taskView) []byte { return appendString(b, visibility(t.Private)) }},
-	{"person", func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.PersonID)) }},
-	{"created_by", func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.CreatedBy)) }},
-	{"created_at", func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
-	{"updated_at", func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.UpdatedAt)) }},
-}
+	{name: "title", append: func(b []byte, t *taskView) []byte { return appendString(b, t.Title) }},
+	{name: "description", append: func(b []byte, t *taskView) []byte { return appendString(b, t.Description) }},
+	{name: "due_to", append: func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DueTo)) }},
+	{name: "done", append: func(b []byte, t *taskView) []byte { return strconv.AppendBool(b, t.Done) }},
+	{name: "done_at", append: func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DoneAt)) }},
+	{name: "priority", append: func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.Priority, 10) }},
+	{name: "tags", append: func(b []byte, t *taskView) []byte { return append(b, t.Tags...) }},
+	{name: "visibility", append: func(b []byte, t *taskView) []byte { return appendString(b, visibility(t.Private)) }},
+	{name: "person", append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.PersonID)) }},
+	{name: "created_by", append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.CreatedBy)) }},
+	{name: "created_at", append: func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
+	{name: "updated_at", append: func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.UpdatedAt)) }},
+})
 
 var taskMemberNames = memberNames(taskMembers)
 

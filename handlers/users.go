@@ -73,33 +73,35 @@ type userView struct {
 }
 
 // publicUserMembers are what anybody sees.
-var publicUserMembers = []member[userView]{
-	{"id", func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.User.ID, 10) }},
-	{"url", func(b []byte, u *userView) []byte {
+var publicUserMembers = keyed([]member[userView]{
+	{name: "id", append: func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.User.ID, 10) }},
+	{name: "url", append: func(b []byte, u *userView) []byte {
 		return appendString(b, u.base+"/users/"+strconv.FormatInt(u.User.ID, 10))
 	}},
-	{"username", func(b []byte, u *userView) []byte { return appendString(b, u.User.Username) }},
-	{"date_joined", func(b []byte, u *userView) []byte { return appendMoment(b, momentOf(u.User.DateJoined)) }},
-	{"task_count", func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.Tasks.Count, 10) }},
-	{"tasks", func(b []byte, u *userView) []byte { return appendIDs(b, u.Tasks.Newest) }},
-	{"tasks_url", func(b []byte, u *userView) []byte {
+	{name: "username", append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Username) }},
+	{name: "date_joined", append: func(b []byte, u *userView) []byte { return appendMoment(b, momentOf(u.User.DateJoined)) }},
+	{name: "task_count", append: func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.Tasks.Count, 10) }},
+	{name: "tasks", append: func(b []byte, u *userView) []byte { return appendIDs(b, u.Tasks.Newest) }},
+	{name: "tasks_url", append: func(b []byte, u *userView) []byte {
 		return appendString(b, u.base+"/tasks?person="+strconv.FormatInt(u.User.ID, 10))
 	}},
-}
+})
 
 // userMembers are what oneself and the staff see.
-var userMembers = append(publicUserMembers[:len(publicUserMembers):len(publicUserMembers)], []member[userView]{
-	{"email", func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
-	{"is_active", func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
-	{"is_staff", func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
-	{"permissions", func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},
-	{"last_login", func(b []byte, u *userView) []byte { return appendMoment(b, moment(u.User.LastLogin)) }},
-	{"time_zone", func(b []byte, u *userView) []byte { return appendString(b, u.User.TimeZone) }},
-}...)
+var userMembers = append(publicUserMembers[:len(publicUserMembers):len(publicUserMembers)], keyed([]member[userView]{
+	{name: "email", append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
+	{name: "is_active", append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
+	{name: "is_staff", append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
+	{name: "permissions", append: func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},
+	{name: "last_login", append: func(b []byte, u *userView) []byte { return appendMoment(b, moment(u.User.LastLogin)) }},
+	{name: "time_zone", append: func(b []byte, u *userView) []byte { return appendString(b, u.User.TimeZone) }},
+})...)
 
 // registeredMembers are what registering answers where there is no mail.
 var registeredMembers = append(userMembers[:len(userMembers):len(userMembers)],
-	member[userView]{"confirmation_url", func(b []byte, u *userView) []byte { return appendString(b, u.confirmation) }})
+	keyed([]member[userView]{
+		{name: "confirmation_url", append: func(b []byte, u *userView) []byte { return appendString(b, u.confirmation) }},
+	})...)
 
 var userMemberNames = memberNames(userMembers)
 

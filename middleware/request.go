@@ -50,6 +50,9 @@ func wellFormed(id string) bool {
 	return true
 }
 
+// AccessLine is the message of the line that each request leaves.
+const AccessLine = "request"
+
 // AccessLog writes a line for each request. It has the route's pattern, never
 // the path: a path may be a confirmation link.
 func AccessLog(log *slog.Logger) gin.HandlerFunc {
@@ -71,7 +74,7 @@ func logRequest(c *gin.Context, log *slog.Logger, took time.Duration) {
 	if actor := Actor(c); actor.Authenticated() {
 		attrs = append(attrs, slog.Int64("user_id", actor.UserID))
 	}
-	log.LogAttrs(c.Request.Context(), slog.LevelInfo, "request", attrs...)
+	log.LogAttrs(c.Request.Context(), slog.LevelInfo, AccessLine, attrs...)
 }
 
 // Recover turns a panic into an answer without internals.

@@ -28,6 +28,9 @@ const (
 	requestTimeout = 10 * time.Second
 )
 
+// AccessLine is the log message of the line that each request leaves.
+const AccessLine = middleware.AccessLine
+
 // Deps is what the server is made of. Tests give their own clock.
 type Deps struct {
 	// Config must have been validated, and have its PublicURL set.
