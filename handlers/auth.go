@@ -29,15 +29,18 @@ type registerRequest struct {
 	Password Opt[string] `json:"password" validate:"required"`
 }
 
+func (r *registerRequest) input() services.NewAccount {
+	return services.NewAccount{Username: r.Username.Value, Email: r.Email.Value, Password: r.Password.Value}
+}
+
 // Register answers POST /auth/register.
 func (h *AuthHandler) Register(c *gin.Context) error {
 	var req registerRequest
-	if err := bind(c, &req, body{message: "The user is not valid."}); err != nil {
+	rules := func() error { return h.accounts.CheckNewAccount(req.input()) }
+	if err := bind(c, &req, body{message: "The user is not valid.", rules: rules}); err != nil {
 		return err
 	}
-	view, token, err := h.accounts.Register(c.Request.Context(), services.NewAccount{
-		Username: req.Username.Value, Email: req.Email.Value, Password: req.Password.Value,
-	})
+	view, token, err := h.accounts.Register(c.Request.Context(), req.input())
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type Opt[T any] struct {
 type optional interface {
 	decode(raw json.RawMessage) error
 	setNull()
+	isSet() bool
 	value() any
 }
 
@@ -44,8 +45,9 @@ func (o *Opt[T]) decode(raw json.RawMessage) error {
 	return nil
 }
 
-func (o *Opt[T]) setNull()   { o.Set, o.Null = true, true }
-func (o *Opt[T]) value() any { return o.Value }
+func (o *Opt[T]) setNull()    { o.Set, o.Null = true, true }
+func (o *Opt[T]) isSet() bool { return o.Set }
+func (o *Opt[T]) value() any  { return o.Value }
 
 // change gives the member as a patch of a value that cannot be null.
 func (o Opt[T]) change() services.Change[T] { return services.Change[T]{Set: o.Set, To: o.Value} }
@@ -73,6 +75,10 @@ type body struct {
 	partial bool
 	// optional lets the body be absent.
 	optional bool
+	// rules says what the service would refuse. Where something is wrong with
+	// the body's shape, it adds what is wrong besides; else the service is left
+	// to say it.
+	rules func() error
 }
 
 // bind reads the body into a struct of Opts. All that is wrong is reported at
@@ -94,12 +100,33 @@ func bind(c *gin.Context, into any, b body) error {
 			fields.Add(m.name, complaint)
 		}
 	}
-	for name := range sent {
-		if len(fields) < maxComplaints && !slices.Contains(b.readOnly, name) {
+	addUnknown(fields, sent, members, b.readOnly)
+	if len(fields) > 0 && b.rules != nil {
+		addRules(fields, into, members, b.rules())
+	}
+	return fields.Err(b.message)
+}
+
+// addUnknown adds the complaints about what was sent and is no member.
+func addUnknown(fields services.Fields, left map[string]json.RawMessage, members []bodyMember, readOnly []string) {
+	for name := range left {
+		if len(fields) < maxComplaints && !slices.Contains(readOnly, name) {
 			fields.Add(clip(name), unknown("There is no such member", name, names(members)))
 		}
 	}
-	return fields.Err(b.message)
+}
+
+// addRules adds the complaints about members that were sent and read.
+func addRules(fields services.Fields, into any, members []bodyMember, err error) {
+	var broken *services.Error
+	if !errors.As(err, &broken) {
+		return
+	}
+	for _, m := range members {
+		if m.of(into).isSet() && len(fields[m.name]) == 0 && len(broken.Fields[m.name]) > 0 {
+			fields[m.name] = broken.Fields[m.name]
+		}
+	}
 }
 
 // maxComplaints keeps an answer shorter than a body full of unknown members.
@@ -142,9 +169,14 @@ func membersOf(request any) []bodyMember {
 	return members
 }
 
+// of gives the member's place in a request.
+func (m bodyMember) of(into any) optional {
+	return reflect.ValueOf(into).Elem().Field(m.index).Addr().Interface().(optional)
+}
+
 // bind decodes and checks one member and gives what is wrong with it, or "".
 func (m bodyMember) bind(into any, raw json.RawMessage, present, partial bool) string {
-	target := reflect.ValueOf(into).Elem().Field(m.index).Addr().Interface().(optional)
+	target := m.of(into)
 	switch {
 	case !present && m.required && !partial:
 		return "This field is required."

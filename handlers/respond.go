@@ -96,8 +96,8 @@ func expected(c *gin.Context) services.Expected {
 			tag = strings.TrimSpace(tag)
 			if tag == "*" {
 				e.Any = true
-			} else if version, ok := strings.CutPrefix(tag, `"`); ok {
-				e.Versions = append(e.Versions, strings.TrimSuffix(version, `"`))
+			} else if len(tag) >= 2 && tag[0] == '"' && tag[len(tag)-1] == '"' {
+				e.Versions = append(e.Versions, tag[1:len(tag)-1])
 			}
 		}
 	}

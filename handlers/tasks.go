@@ -57,10 +57,13 @@ func (r *taskRequest) replacement() services.TaskPatch {
 	return p
 }
 
-func bindTask(c *gin.Context, partial bool) (*taskRequest, error) {
+func bindTask(c *gin.Context, partial bool, rules func(*taskRequest) error) (*taskRequest, error) {
 	var req taskRequest
-	err := bind(c, &req, body{message: "The task is not valid.", readOnly: taskMemberNames, partial: partial})
-	return &req, err
+	b := body{message: "The task is not valid.", readOnly: taskMemberNames, partial: partial}
+	if rules != nil {
+		b.rules = func() error { return rules(&req) }
+	}
+	return &req, bind(c, &req, b)
 }
 
 // taskView is a task in an answer: the stored row, and the public URL that its
@@ -105,11 +108,12 @@ func (h *TaskHandler) send(c *gin.Context, status int, t models.Task) error {
 
 // Create answers POST /tasks.
 func (h *TaskHandler) Create(c *gin.Context) error {
-	req, err := bindTask(c, false)
+	ctx := c.Request.Context()
+	req, err := bindTask(c, false, func(r *taskRequest) error { return h.tasks.CheckNew(ctx, r.patch()) })
 	if err != nil {
 		return err
 	}
-	task, err := h.tasks.Create(c.Request.Context(), middleware.Actor(c), req.patch())
+	task, err := h.tasks.Create(ctx, middleware.Actor(c), req.patch())
 	if err != nil {
 		return err
 	}
@@ -149,7 +153,7 @@ func (h *TaskHandler) update(c *gin.Context, partial bool, convert func(*taskReq
 	if err != nil {
 		return err
 	}
-	req, err := bindTask(c, partial)
+	req, err := bindTask(c, partial, nil)
 	if err != nil {
 		return err
 	}

@@ -128,7 +128,8 @@ func userID(c *gin.Context) (int64, error) {
 // Create answers POST /users.
 func (h *UserHandler) Create(c *gin.Context) error {
 	var req createUserRequest
-	if err := bind(c, &req, body{message: "The user is not valid.", readOnly: userMemberNames}); err != nil {
+	rules := func() error { return h.users.CheckNew(req.input()) }
+	if err := bind(c, &req, body{message: "The user is not valid.", readOnly: userMemberNames, rules: rules}); err != nil {
 		return err
 	}
 	view, err := h.users.Create(c.Request.Context(), middleware.Actor(c), req.input())
@@ -163,7 +164,8 @@ func (h *UserHandler) Patch(c *gin.Context) error {
 		return err
 	}
 	var req updateUserRequest
-	if err := bind(c, &req, body{message: "The user is not valid.", readOnly: userMemberNames, partial: true}); err != nil {
+	rules := func() error { return req.patch().Check() }
+	if err := bind(c, &req, body{message: "The user is not valid.", readOnly: userMemberNames, partial: true, rules: rules}); err != nil {
 		return err
 	}
 	view, err := h.users.Update(c.Request.Context(), middleware.Actor(c), id, req.patch(), expected(c))

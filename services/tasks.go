@@ -61,6 +61,11 @@ func (s *TaskService) Create(ctx context.Context, actor Actor, in TaskPatch) (mo
 	return task, taskError(err)
 }
 
+// CheckNew reports what Create would fail with but for the actor.
+func (s *TaskService) CheckNew(ctx context.Context, in TaskPatch) error {
+	return s.assign(s.store.Read(ctx), Actor{}, new(models.Task), in.Person)
+}
+
 // Get gives a task that the actor can see, else fails with CodeNotFound.
 func (s *TaskService) Get(ctx context.Context, actor Actor, id int64) (models.Task, error) {
 	task, err := models.TaskByID(s.store.Read(ctx), taskScope(actor), id)

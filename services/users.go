@@ -70,6 +70,9 @@ func (s *UserService) Create(ctx context.Context, actor Actor, in NewAccount) (U
 	return UserView{User: user, Private: canSeePrivateFields(actor, user)}, nil
 }
 
+// CheckNew reports what Create would fail with but for names that are taken.
+func (s *UserService) CheckNew(in NewAccount) error { return s.accounts.CheckNewAccount(in) }
+
 // Get gives an account that the actor can see, else fails with CodeNotFound.
 func (s *UserService) Get(ctx context.Context, actor Actor, id int64) (UserView, error) {
 	return s.view(s.store.Read(ctx), actor, id)
@@ -135,6 +138,17 @@ type UserPatch struct {
 	Active      Change[bool]
 	Staff       Change[bool]
 	Permissions Change[[]string]
+}
+
+// Check reports what is wrong with the patch whoever sends it and whatever is
+// there.
+func (p UserPatch) Check() error {
+	fields := Fields{}
+	checkUsername(fields, p.Username.To)
+	checkEmail(fields, p.Email.To)
+	checkTimeZone(fields, p.TimeZone.To)
+	checkPermissions(fields, p.Permissions.To)
+	return fields.Err(invalidUser)
 }
 
 // Update changes an account. Oneself may change name and time zone; staff

@@ -28,7 +28,7 @@ func (w *listWorld) follow(who *person, u *url.URL) *response {
 func (w *listWorld) walk(who *person, from *response, rel string) (pages []*response) {
 	w.t.Helper()
 	pages = append(pages, from)
-	for link := from.links()[rel]; link != nil; link = pages[len(pages)-1].links()[rel] {
+	for link := from.listLinks()[rel]; link != nil; link = pages[len(pages)-1].listLinks()[rel] {
 		if pages = append(pages, w.follow(who, link)); len(pages) > 1000 {
 			w.t.Fatalf("no end of pages: %s", link)
 		}
@@ -55,15 +55,15 @@ func TestCursor_ThereAndBackVisitsEachRowOnceInOrder(t *testing.T) {
 				for direction, pages := range map[string][]*response{"there": there, "back": back} {
 					got := []int64{}
 					for n, page := range pages {
-						ids := page.ids()
+						ids := page.listIDs()
 						if len(ids) > size || (n < len(pages)-1 && len(ids) != size && direction == "there") {
 							t.Errorf("%s, ordering %q: page %d has %d rows", direction, ordering, n, len(ids))
 						}
 						got = append(got, ids...)
 					}
-					wantIDs(t, direction+" by "+ordering, got, want)
+					wantListIDs(t, direction+" by "+ordering, got, want)
 				}
-				if there[0].links()["prev"] != nil || there[len(there)-1].links()["next"] != nil || back[0].links()["prev"] != nil {
+				if there[0].listLinks()["prev"] != nil || there[len(there)-1].listLinks()["next"] != nil || back[0].listLinks()["prev"] != nil {
 					t.Errorf("ordering %q: there is a page before the first or after the last", ordering)
 				}
 			}
@@ -87,9 +87,9 @@ func TestCursor_HoldsWithFiltersAndForgetsNothingElse(t *testing.T) {
 		}
 		got := []int64{}
 		for _, page := range w.walk(w.alice, w.get(w.alice, q), "next") {
-			got = append(got, page.ids()...)
+			got = append(got, page.listIDs()...)
 		}
-		wantIDs(t, q, got, w.expect(w.alice, q))
+		wantListIDs(t, q, got, w.expect(w.alice, q))
 	}
 }
 
@@ -129,7 +129,7 @@ func TestCursor_StableWhileRowsComeAndGo(t *testing.T) {
 			page := w.get(w.boss, q)
 			seen, gone := []int64{}, []int64{}
 			for {
-				ids := page.ids()
+				ids := page.listIDs()
 				for _, id := range ids {
 					if slices.Contains(original, id) {
 						seen = append(seen, id)
@@ -137,7 +137,7 @@ func TestCursor_StableWhileRowsComeAndGo(t *testing.T) {
 						t.Errorf("row %d came twice", id)
 					}
 				}
-				next := page.links()["next"]
+				next := page.listLinks()["next"]
 				if next == nil {
 					break
 				}
@@ -155,7 +155,7 @@ func TestCursor_StableWhileRowsComeAndGo(t *testing.T) {
 				}
 			}
 			want := slices.DeleteFunc(slices.Clone(original), func(id int64) bool { return slices.Contains(gone, id) && !slices.Contains(seen, id) })
-			wantIDs(t, ordering, seen, want)
+			wantListIDs(t, ordering, seen, want)
 		})
 	}
 }
@@ -165,12 +165,12 @@ func TestCursor_PrevFromADeletedRow(t *testing.T) {
 	w := newListWorld(t, 20)
 	q := url.Values{"page_size": {"5"}}
 	all := w.expect(w.boss, q)
-	second := w.follow(w.boss, w.get(w.boss, q).links()["next"])
-	wantIDs(t, "the second page", second.ids(), all[5:10])
+	second := w.follow(w.boss, w.get(w.boss, q).listLinks()["next"])
+	wantListIDs(t, "the second page", second.listIDs(), all[5:10])
 	w.shuffle(all[5], all[3])
-	wantIDs(t, "the page before", w.follow(w.boss, second.links()["prev"]).ids(), slices.Concat(all[:3], all[4:5]))
+	wantListIDs(t, "the page before", w.follow(w.boss, second.listLinks()["prev"]).listIDs(), slices.Concat(all[:3], all[4:5]))
 	w.shuffle(slices.Concat(all[:3], all[4:5])...)
-	wantIDs(t, "no page before", w.follow(w.boss, second.links()["prev"]).ids(), []int64{})
+	wantListIDs(t, "no page before", w.follow(w.boss, second.listLinks()["prev"]).listIDs(), []int64{})
 }
 
 func TestCursor_ShowsNobodyMoreThanTheyMaySee(t *testing.T) {
@@ -178,7 +178,7 @@ func TestCursor_ShowsNobodyMoreThanTheyMaySee(t *testing.T) {
 	w := newListWorld(t, 60)
 	q := url.Values{"page_size": {"9"}, "ordering": {"-priority"}}
 	first := w.get(w.boss, q)
-	at := slices.Index(w.expect(w.boss, q), first.ids()[8])
+	at := slices.Index(w.expect(w.boss, q), first.listIDs()[8])
 	public := w.expect(nil, q)
 	want := []int64{}
 	for _, id := range w.expect(w.boss, q)[at+1:] {
@@ -186,7 +186,7 @@ func TestCursor_ShowsNobodyMoreThanTheyMaySee(t *testing.T) {
 			want = append(want, id)
 		}
 	}
-	wantIDs(t, "a cursor of the staff's, used by nobody", w.follow(nil, first.links()["next"]).ids(), want)
+	wantListIDs(t, "a cursor of the staff's, used by nobody", w.follow(nil, first.listLinks()["next"]).listIDs(), want)
 }
 
 func TestCursor_SurvivesARestartAndAnotherPageSize(t *testing.T) {
@@ -194,15 +194,15 @@ func TestCursor_SurvivesARestartAndAnotherPageSize(t *testing.T) {
 	w := newListWorld(t, 40)
 	q := url.Values{"page_size": {"5"}, "ordering": {"title"}, "done": {"false"}}
 	want := w.expect(nil, q)
-	next := w.get(nil, q).links()["next"].Query()
+	next := w.get(nil, q).listLinks()["next"].Query()
 	w.app = w.restart()
-	wantIDs(t, "after the restart", w.get(nil, next).ids(), want[5:10])
+	wantListIDs(t, "after the restart", w.get(nil, next).listIDs(), want[5:10])
 	next.Set("page_size", "3")
 	next.Set("fields", "id")
 	next.Set("count", "exact")
-	wantIDs(t, "with another page_size", w.get(nil, next).ids(), want[5:8])
+	wantListIDs(t, "with another page_size", w.get(nil, next).listIDs(), want[5:8])
 	reversed := "cursor=" + next.Get("cursor") + "&done=false&ordering=title&page_size=2"
-	wantIDs(t, "parameters in another order", w.do("GET", "/tasks?"+reversed, nil).ids(), want[5:7])
+	wantListIDs(t, "parameters in another order", w.do("GET", "/tasks?"+reversed, nil).listIDs(), want[5:7])
 }
 
 // anotherSecret starts a server with another secret over the same store.
@@ -226,7 +226,7 @@ func TestCursor_ForgedOrForeignIsRefused(t *testing.T) {
 	w := newListWorld(t, 60)
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	q := url.Values{"page_size": {"5"}, "ordering": {"title"}}
-	good := w.get(nil, q).links()["next"].Query().Get("cursor")
+	good := w.get(nil, q).listLinks()["next"].Query().Get("cursor")
 	want := w.expect(nil, q)[5:10]
 	bad := map[string]string{
 		"empty": "", "a space": " ", "a word": "next", "a number": "5", "not base64": "!!!!", "NUL": "\x00", "not UTF-8": "\xff", "longer": good + "A", "much longer": good + strings.Repeat("A", 10_000),
@@ -251,22 +251,22 @@ func TestCursor_ForgedOrForeignIsRefused(t *testing.T) {
 		"another filter": {"ordering": {"title"}, "visibility": {"public"}}, "a time": {"ordering": {"title"}, "due_after": {"2000-01-01T00:00:00Z"}},
 	} {
 		foreign.Set("page_size", "1")
-		bad[name] = w.get(nil, foreign).links()["next"].Query().Get("cursor")
+		bad[name] = w.get(nil, foreign).listLinks()["next"].Query().Get("cursor")
 	}
-	bad["of accounts"] = w.do("GET", "/users?page_size=1&ordering=id", nil).want(http.StatusOK).links()["next"].Query().Get("cursor")
-	bad["of a server with another secret"] = w.anotherSecret().get(nil, q).links()["next"].Query().Get("cursor")
+	bad["of accounts"] = w.do("GET", "/users?page_size=1&ordering=id", nil).want(http.StatusOK).listLinks()["next"].Query().Get("cursor")
+	bad["of a server with another secret"] = w.anotherSecret().get(nil, q).listLinks()["next"].Query().Get("cursor")
 
 	for name, cursor := range bad {
-		at := copied(q)
+		at := copiedQuery(q)
 		at.Set("cursor", cursor)
 		r := w.get(nil, at)
-		if r.Status != http.StatusBadRequest || len(r.complaints("cursor")) == 0 {
+		if r.Status != http.StatusBadRequest || len(r.complaintsOf("cursor")) == 0 {
 			t.Errorf("%s: %d %.300s", name, r.Status, r.Body)
 			continue
 		}
 		r.wantFields("cursor")
 		at.Set("cursor", good)
-		wantIDs(t, "the good one after "+name, w.get(nil, at).ids(), want)
+		wantListIDs(t, "the good one after "+name, w.get(nil, at).listIDs(), want)
 	}
 	w.do("GET", "/users?page_size=5&ordering=title&cursor="+good, nil).wantFields("ordering")
 	w.do("GET", "/users?page_size=5&cursor="+good, nil).wantFields("cursor")
@@ -291,11 +291,11 @@ func TestCursor_UsersThereAndBack(t *testing.T) {
 			}
 			page := w.do("GET", "/users?"+q.Encode(), nil)
 			pages := []*response{page}
-			for link := page.links()["next"]; link != nil; link = page.links()["next"] {
+			for link := page.listLinks()["next"]; link != nil; link = page.listLinks()["next"] {
 				page = w.do("GET", link.RequestURI(), nil)
 				pages = append(pages, page)
 			}
-			for link := page.links()["prev"]; link != nil; link = page.links()["prev"] {
+			for link := page.listLinks()["prev"]; link != nil; link = page.listLinks()["prev"] {
 				page = w.do("GET", link.RequestURI(), nil)
 				pages = append(pages, page)
 			}

@@ -308,3 +308,28 @@ func TestBody_ManyUnknownMembersGetAShorterAnswer(t *testing.T) {
 		}
 	})
 }
+
+func TestInput_ManyComplaintsMakeAShorterAnswer(t *testing.T) {
+	t.Parallel()
+	w := newInputWorld(t)
+	var query, words strings.Builder
+	for i := range 5_000 {
+		fmt.Fprintf(&query, "&x%x", i)
+		fmt.Fprintf(&words, `"%x",`, i)
+	}
+	path := "/tasks?" + query.String()[1:]
+	r := w.do("GET", path, nil).wantProblem(http.StatusBadRequest, services.CodeInvalid)
+	if len(r.Body) > len(path) {
+		t.Errorf("parameters: %d bytes are answered to %d", len(r.Body), len(path))
+	}
+	body := `{"permissions":[` + strings.TrimSuffix(words.String(), ",") + `]}`
+	r = w.boss.do("PATCH", userPath(w.ID), body).wantFields("permissions")
+	if len(r.Body) > len(body) {
+		t.Errorf("permissions: %d bytes are answered to %d", len(r.Body), len(body))
+	}
+	long := strings.Repeat("x", 100_000)
+	r = w.boss.do("PATCH", userPath(w.ID), map[string]any{"permissions": []string{long}}).wantFields("permissions")
+	if len(r.Body) > 2_000 {
+		t.Errorf("a long word is answered with %d bytes", len(r.Body))
+	}
+}

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// times repeats a text.
-func times(n int, s string) string { return strings.Repeat(s, n) }
+// repeatText repeats a text.
+func repeatText(n int, s string) string { return strings.Repeat(s, n) }
 
-// distinctTags makes n tags.
-func distinctTags(n int) []any {
+// inputTags makes n tags.
+func inputTags(n int) []any {
 	list := make([]any, n)
 	for i := range list {
 		list[i] = fmt.Sprint("tag ", i)
@@ -29,19 +29,19 @@ func TestTaskBounds_AreWhereTheContractHasThem(t *testing.T) {
 	cases := map[string][]struct{ sent, stored any }{
 		"title": {
 			{"", refused}, {" ", refused}, {"\t\r\n\u00a0\u2003\u3000", refused}, {"x", "x"}, {" \n x y \t", "x y"}, {"\u3000x\u00a0", "x"},
-			{times(100, "a"), times(100, "a")}, {times(101, "a"), refused}, {times(50, " ") + times(100, "a") + times(50, " "), times(100, "a")},
-			{times(100, face), times(100, face)}, {times(101, face), refused}, {times(50, accented), times(50, accented)}, {times(50, accented) + "e", refused},
+			{repeatText(100, "a"), repeatText(100, "a")}, {repeatText(101, "a"), refused}, {repeatText(50, " ") + repeatText(100, "a") + repeatText(50, " "), repeatText(100, "a")},
+			{repeatText(100, face), repeatText(100, face)}, {repeatText(101, face), refused}, {repeatText(50, accented), repeatText(50, accented)}, {repeatText(50, accented) + "e", refused},
 			{"<b>&amp;\u2028\"\\/", "<b>&amp;\u2028\"\\/"}, {"a\u0001\u007fb", "a\u0001\u007fb"}, {"null", "null"}, {"\ufffd", "\ufffd"},
 		},
 		"description": {
-			{"", ""}, {"  kept \n as it is ", "  kept \n as it is "}, {times(10_000, "a"), times(10_000, "a")}, {times(10_001, "a"), refused},
-			{times(10_000, face), times(10_000, face)}, {times(10_001, face), refused}, {times(5_000, accented), times(5_000, accented)},
-			{times(5_000, accented) + "e", refused}, {times(10_001, " "), refused},
+			{"", ""}, {"  kept \n as it is ", "  kept \n as it is "}, {repeatText(10_000, "a"), repeatText(10_000, "a")}, {repeatText(10_001, "a"), refused},
+			{repeatText(10_000, face), repeatText(10_000, face)}, {repeatText(10_001, face), refused}, {repeatText(5_000, accented), repeatText(5_000, accented)},
+			{repeatText(5_000, accented) + "e", refused}, {repeatText(10_001, " "), refused},
 		},
 		"tags": {
-			{[]any{}, []any{}}, {distinctTags(20), distinctTags(20)}, {distinctTags(21), refused}, {[]any{""}, refused}, {[]any{"a", " \t"}, refused},
-			{[]any{"x"}, []any{"x"}}, {[]any{times(50, "a")}, []any{times(50, "a")}}, {[]any{times(51, "a")}, refused},
-			{[]any{times(50, face)}, []any{times(50, face)}}, {[]any{times(51, face)}, refused}, {[]any{"ok", times(51, face)}, refused},
+			{[]any{}, []any{}}, {inputTags(20), inputTags(20)}, {inputTags(21), refused}, {[]any{""}, refused}, {[]any{"a", " \t"}, refused},
+			{[]any{"x"}, []any{"x"}}, {[]any{repeatText(50, "a")}, []any{repeatText(50, "a")}}, {[]any{repeatText(51, "a")}, refused},
+			{[]any{repeatText(50, face)}, []any{repeatText(50, face)}}, {[]any{repeatText(51, face)}, refused}, {[]any{"ok", repeatText(51, face)}, refused},
 			{[]any{"b", "a", "b", " a ", "A"}, []any{"b", "a", "A"}}, {[]any{`"`, `\`, "<", "[]"}, []any{`"`, `\`, "<", "[]"}},
 		},
 		"priority":   {{-1, refused}, {0, 0.0}, {4, 4.0}, {5, refused}},
@@ -126,8 +126,8 @@ func TestUsername_Bounds(t *testing.T) {
 		return w.do(d.method, d.path, map[string]any{"username": name, "email": fmt.Sprintf("mail%d@example.com", w.sent), "password": "7#Kqzw-Xp"})
 	}
 	for sent, want := range map[string]string{
-		"abc": "abc", times(150, "n"): times(150, "n"), "A.b@c+d-e_9": "A.b@c+d-e_9", "ａｎｎｅ": "anne", "ＢＥＲＴＡ３": "BERTA3", "ﬁsh": "fish", "\u212aelvin": "Kelvin",
-		times(75, "ﬀ"): times(150, "f"), "me2": "me2", "mee": "mee", "...": "...", "x@example.com": "x@example.com", "①②③": "123",
+		"abc": "abc", repeatText(150, "n"): repeatText(150, "n"), "A.b@c+d-e_9": "A.b@c+d-e_9", "ａｎｎｅ": "anne", "ＢＥＲＴＡ３": "BERTA3", "ﬁsh": "fish", "\u212aelvin": "Kelvin",
+		repeatText(75, "ﬀ"): repeatText(150, "f"), "me2": "me2", "mee": "mee", "...": "...", "x@example.com": "x@example.com", "①②③": "123",
 	} {
 		w.sent++
 		got := register(sent).want(http.StatusCreated).object()["username"]
@@ -136,18 +136,18 @@ func TestUsername_Bounds(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"", " ", "a", "ab", "  ab  ", times(151, "o"), times(76, "ﬀ"), times(100_000, "x"), "with space", "with\u00a0space", "with\ttab", "with\nline", "élodie", "e\u0301lodie", "алиса",
+		"", " ", "a", "ab", "  ab  ", repeatText(151, "o"), repeatText(76, "ﬀ"), repeatText(100_000, "x"), "with space", "with\u00a0space", "with\ttab", "with\nline", "élodie", "e\u0301lodie", "алиса",
 		"愛子さん", "😀😀😀", "name!", "a/b", `a"b`, "a'b", "a\\b", "a,b", "a:b", "a;b", "<abc>", "a%20b", "alice\u200b", "\u202ealice", "ali\u00adce", "a\u0001bc", "٣٣٣", "ⅷ½",
 		"me", "ME", "Me", "ｍｅ", " me ", "alice", "ALICE", "Alice", "ａｌｉｃｅ", " alice ", "ＡＬＩＣＥ", "bOsS",
 	} {
 		w.sent++
 		w.refused(d, func() *response { return register(name) }).wantFields("username")
 	}
-	for _, name := range []string{"BOSS", "ｂｏｓｓ", "me", "ab", "x y", times(151, "o")} {
+	for _, name := range []string{"BOSS", "ｂｏｓｓ", "me", "ab", "x y", repeatText(151, "o")} {
 		d := w.door("change oneself")
 		w.refused(d, func() *response { return w.do(d.method, d.path, map[string]any{"username": name}) }).wantFields("username")
 	}
-	if got := register("bob").wantFields("username").complaints("username"); !slices.Equal(got, []any{"A user with that username already exists."}) {
+	if got := register("bob").wantFields("username").complaintsOf("username"); !slices.Equal(got, []any{"A user with that username already exists."}) {
 		t.Errorf("a name that is taken: %v", got)
 	}
 }
@@ -160,10 +160,10 @@ func TestEmail_Bounds(t *testing.T) {
 		w.sent++
 		return w.do(d.method, d.path, map[string]any{"username": fmt.Sprint("mailer", w.sent), "email": email, "password": password})
 	}
-	longDomain := times(63, "b") + "." + times(63, "c") + "." + times(57, "d") + ".com"
+	longDomain := repeatText(63, "b") + "." + repeatText(63, "c") + "." + repeatText(57, "d") + ".com"
 	for _, email := range []string{
 		"a@b.co", "first.last+tag@example.com", "Anna.B@Example.COM", "o'hara@example.com", "x_-{}|~!#$%&*/=?^`@example.com", "i@bücher.example", "j@例え.テスト", "k@xn--fsqu00a.example",
-		"1@2.com", times(64, "l") + "@example.com", times(64, "a") + "@" + longDomain, "n@" + times(63, "x") + ".com",
+		"1@2.com", repeatText(64, "l") + "@example.com", repeatText(64, "a") + "@" + longDomain, "n@" + repeatText(63, "x") + ".com",
 	} {
 		if got := register(email).want(http.StatusCreated).object()["email"]; got != email {
 			t.Errorf("%q is registered as %v", email, got)
@@ -174,12 +174,12 @@ func TestEmail_Bounds(t *testing.T) {
 		`"a b"@example.com`, `"a"@example.com`, `a\@b@example.com`, "a(c)@example.com", "a b@example.com", "a @example.com", "a@exam ple.com", "a@ example.com", "a@example.com, b@example.com",
 		"a@example.com;b@example.com", "a@example.com\nBcc: b@example.com", "a\r\n@example.com", "a\u0001@example.com", "a@exam\u0001ple.com", ".a@example.com", "a.@example.com", "a..b@example.com",
 		"é@example.com", "а@example.com", "a@.com", "a@example..com", "a@example.com.", "a@-example.com", "a@example-.com", "a@exam_ple.com", "a@[127.0.0.1]", "a@example.com:25", "mailto:a@example.com",
-		"a@exa\u200bmple.com/x", "a@xn--zzzzzz-.com", times(65, "l") + "@example.com", times(64, "a") + "@" + "b" + longDomain[1:] + "m", "a@" + times(64, "x") + ".com", "a@" + times(100_000, "x.") + "com",
+		"a@exa\u200bmple.com/x", "a@xn--zzzzzz-.com", repeatText(65, "l") + "@example.com", repeatText(64, "a") + "@" + "b" + longDomain[1:] + "m", "a@" + repeatText(64, "x") + ".com", "a@" + repeatText(100_000, "x.") + "com",
 		"alice@example.com", "ALICE@EXAMPLE.COM", "alice@EXAMPLE.com", "I@BÜCHER.example", "i@xn--bcher-kva.example", "i@bu\u0308cher.example", "a@ｂ．ｃｏ", "ＡLICE@example.com", " alice@example.com ",
 	} {
 		w.refused(d, func() *response { return register(email) }).wantFields("email")
 	}
-	if got := register("Alice@Example.com").wantFields("email").complaints("email"); !slices.Equal(got, []any{"A user with that email already exists."}) {
+	if got := register("Alice@Example.com").wantFields("email").complaintsOf("email"); !slices.Equal(got, []any{"A user with that email already exists."}) {
 		t.Errorf("an address that is taken: %v", got)
 	}
 }
@@ -192,7 +192,7 @@ func TestPassword_Bounds(t *testing.T) {
 		return w.do(d.method, d.path, map[string]any{"username": name, "email": email, "password": password})
 	}
 	for i, good := range []string{
-		"qzw7#Kpx", times(256, "z"), times(8, "😀"), times(256, "😀"), " leads and trails ", "\u3000unusual\u2028spaces\u3000", "e\u0301lan vital", `"';--\<>&`,
+		"qzw7#Kpx", repeatText(256, "z"), repeatText(8, "😀"), repeatText(256, "😀"), " leads and trails ", "\u3000unusual\u2028spaces\u3000", "e\u0301lan vital", `"';--\<>&`,
 	} {
 		name := fmt.Sprint("person", i)
 		id := register(name, name+"@example.org", good).want(http.StatusCreated).id()
@@ -208,7 +208,7 @@ func TestPassword_Bounds(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "a", "qzw7#Kp", times(7, "😀"), times(257, "z"), times(257, "😀"), times(1025, "z"), times(500_000, "z"), "qzw7\u0007#Kpx", "qzw7#Kpx\n", "\tqzw7#Kpx", "qzw7#Kpx\u007f", "qzw7#Kpx\u0085",
+		"", "a", "qzw7#Kp", repeatText(7, "😀"), repeatText(257, "z"), repeatText(257, "😀"), repeatText(1025, "z"), repeatText(500_000, "z"), "qzw7\u0007#Kpx", "qzw7#Kpx\n", "\tqzw7#Kpx", "qzw7#Kpx\u007f", "qzw7#Kpx\u0085",
 		"password1", "PassWord1", "12345678", "trustno1", "carol.99", "xx carol.99 xx", "XXCAROL.99XX", "mailbox.7", "aMAILBOX.7b", "mailbox.7@example.com",
 	} {
 		w.refused(d, func() *response { return register("carol.99", "mailbox.7@example.com", bad) }).wantFields("password")

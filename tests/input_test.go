@@ -13,8 +13,8 @@ import (
 	"dueto/services"
 )
 
-// complaints gives what the answer says of one member.
-func (r *response) complaints(member string) []any {
+// complaintsOf gives what the answer says of one member.
+func (r *response) complaintsOf(member string) []any {
 	r.t.Helper()
 	errs, _ := r.object()["errors"].(map[string]any)
 	list, _ := errs[member].([]any)
@@ -80,7 +80,7 @@ func TestMembers_WrongTypeIsNamed(t *testing.T) {
 			for member, wrong := range members {
 				for _, raw := range wrong {
 					r := w.refusedBody(d, w.inputWith(d, member, raw))
-					if len(r.complaints(member)) == 0 {
+					if len(r.complaintsOf(member)) == 0 {
 						t.Errorf("%s: %s is answered with %d %s", member, raw, r.Status, r.Body)
 						continue
 					}
@@ -88,7 +88,7 @@ func TestMembers_WrongTypeIsNamed(t *testing.T) {
 				}
 				if member == "due_to" {
 					r := w.refusedBody(d, w.inputWith(d, member, `"2026-10-18T19:12:01"`))
-					if got := r.complaints(member); !slices.Equal(got, []any{"Enter a time with an offset, such as 2026-10-18T19:12:01Z."}) {
+					if got := r.complaintsOf(member); !slices.Equal(got, []any{"Enter a time with an offset, such as 2026-10-18T19:12:01Z."}) {
 						t.Errorf("a time without an offset: %v", got)
 					}
 				}
@@ -109,7 +109,7 @@ func TestMembers_NullIsRefusedWhereThereMustBeAValue(t *testing.T) {
 		d := w.door(door)
 		for _, member := range members {
 			r := w.refusedBody(d, w.inputWith(d, member, "null")).wantFields(member)
-			if got := r.complaints(member); !slices.Equal(got, []any{"This field may not be null."}) {
+			if got := r.complaintsOf(member); !slices.Equal(got, []any{"This field may not be null."}) {
 				t.Errorf("%s, %s: %v", door, member, got)
 			}
 		}
@@ -124,7 +124,7 @@ func TestMembers_RequiredOnesAreAskedFor(t *testing.T) {
 	} {
 		r := w.refusedBody(w.door(door), `{}`).wantFields(members...)
 		for _, member := range members {
-			if got := r.complaints(member); !slices.Equal(got, []any{"This field is required."}) {
+			if got := r.complaintsOf(member); !slices.Equal(got, []any{"This field is required."}) {
 				t.Errorf("%s, %s: %v", door, member, got)
 			}
 		}
@@ -152,7 +152,7 @@ func TestMembers_UnknownOnesAreNamedWithTheNearest(t *testing.T) {
 		for name, nearest := range names {
 			quoted, _ := json.Marshal(name)
 			body := strings.TrimSuffix(w.goodBody(d), "}") + "," + string(quoted) + ":1}"
-			got := fmt.Sprint(w.refusedBody(d, body).wantFields(name).complaints(name))
+			got := fmt.Sprint(w.refusedBody(d, body).wantFields(name).complaintsOf(name))
 			if suggests := strings.Contains(got, "did you mean "+nearest+"?"); suggests != (nearest != "") {
 				t.Errorf("%s, %q: %s; want the suggestion %q", door, name, got, nearest)
 			}
@@ -259,8 +259,8 @@ func TestPath_WhatIsNoIDNamesNothing(t *testing.T) {
 	}
 }
 
-// hostile texts try to be SQL, or to end a text in it.
-var hostile = []string{
+// hostileTexts try to be SQL, or to end a text in it.
+var hostileTexts = []string{
 	`'; DROP TABLE tasks; --`, `" OR ""="`, `' OR '1'='1`, `id; DELETE FROM users`, `1) UNION SELECT password_hash FROM users --`, `%`, `_`, `\'`,
 	`id,(SELECT 1)`, `CASE WHEN 1 THEN id END`, `-id DESC`, `id--`, "`id`", `"id"`, `[id]`, `$1`, `?`, `:id`, `@p1`, `id/**/`, `random()`,
 }
@@ -275,7 +275,7 @@ func TestSQL_InTheQueryIsRefused(t *testing.T) {
 	}
 	for _, name := range parameters {
 		w.refused(d, func() (r *response) {
-			for _, text := range append(hostile, "", " ", strings.Repeat("a", 5000)) {
+			for _, text := range append(hostileTexts, "", " ", strings.Repeat("a", 5000)) {
 				r = w.do("GET", "/tasks?"+url.Values{name: {text}}.Encode(), nil).wantFields(name)
 				if slices.Contains([]string{"page_size", "page", "cursor", "count", "ordering", "fields"}, name) {
 					w.do("GET", "/users?"+url.Values{name: {text}}.Encode(), nil).wantFields(name)
@@ -285,7 +285,7 @@ func TestSQL_InTheQueryIsRefused(t *testing.T) {
 		})
 	}
 	w.refused(d, func() (r *response) {
-		for _, text := range hostile {
+		for _, text := range hostileTexts {
 			name := text[:min(len(text), 40)] // longer ones are quoted in part
 			r = w.do("GET", "/tasks?"+url.Values{name: {"1"}}.Encode(), nil).wantFields(name)
 		}
@@ -300,7 +300,7 @@ func TestSQL_InABodyIsText(t *testing.T) {
 	t.Parallel()
 	w := newInputWorld(t)
 	register, login := w.door("register"), w.door("log in")
-	for i, text := range hostile {
+	for i, text := range hostileTexts {
 		sent := map[string]any{"title": text, "description": text, "tags": []any{text}}
 		task := w.do("POST", "/tasks", sent).want(http.StatusCreated).object()
 		for member, want := range sent {

@@ -30,7 +30,7 @@ func TestPaging_SizesAndTheirBounds(t *testing.T) {
 				q.Set("page_size", size)
 			}
 			r := w.get(w.boss, q)
-			wantIDs(t, q, r.ids(), w.expect(w.boss, q)[:want])
+			wantListIDs(t, q, r.listIDs(), w.expect(w.boss, q)[:want])
 			if r.Header.Get("X-Total-Count") != "" || r.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("page_size %q: %v", size, r.Header)
 			}
@@ -50,8 +50,8 @@ func TestPaging_PagesByNumber(t *testing.T) {
 		q := url.Values{"page_size": {"7"}, "page": {strconv.Itoa(page)}, "ordering": {"-title"}}
 		r := w.get(w.boss, q)
 		from, to := min((page-1)*7, 100), min(page*7, 100)
-		wantIDs(t, q, r.ids(), all[from:to])
-		links := r.links()
+		wantListIDs(t, q, r.listIDs(), all[from:to])
+		links := r.listLinks()
 		if next := links["next"]; (next != nil) != (page < 15) || (next != nil && next.Query().Get("page") != strconv.Itoa(page+1)) {
 			t.Errorf("page %d: next is %v", page, next)
 		}
@@ -76,7 +76,7 @@ func TestPaging_PagesFarOutNameTheCursor(t *testing.T) {
 			if status == http.StatusOK && string(r.Body) != "[]\n" {
 				t.Errorf("%s: %s", query, r.Body)
 			}
-			if status == http.StatusBadRequest && !strings.Contains(fmt.Sprint(r.wantFields("page").complaints("page")), "cursor") {
+			if status == http.StatusBadRequest && !strings.Contains(fmt.Sprint(r.wantFields("page").complaintsOf("page")), "cursor") {
 				t.Errorf("%s: %s", query, r.Body)
 			}
 		}
@@ -96,22 +96,22 @@ func TestPaging_LinksAreAbsoluteAndKeepTheOtherParameters(t *testing.T) {
 			"page_size": {"3"}, "ordering": {"-due_to,title"}, "priority_min": {"1"}, "due_before": {"2036-01-01T00:00:00+01:00"}, "fields": {"id, title"}, "count": {"exact"},
 		}
 		for _, start := range []string{"", "page"} {
-			q := copied(q)
+			q := copiedQuery(q)
 			if start != "" {
 				q.Set("page", "1")
 			}
 			first := w.do("GET", "/tasks?"+q.Encode(), nil).want(http.StatusOK)
-			if first.links()["prev"] != nil || first.links()["next"] == nil {
+			if first.listLinks()["prev"] != nil || first.listLinks()["next"] == nil {
 				t.Fatalf("the first page has %v", first.Header["Link"])
 			}
 			follow := func(u *url.URL) *response {
 				return w.do("GET", strings.TrimPrefix(u.String(), public), nil).want(http.StatusOK)
 			}
-			second := follow(first.links()["next"])
+			second := follow(first.listLinks()["next"])
 			if second.Header.Get("X-Total-Count") != first.Header.Get("X-Total-Count") || first.Header.Get("X-Total-Count") == "" {
 				t.Errorf("X-Total-Count %q, then %q", first.Header.Get("X-Total-Count"), second.Header.Get("X-Total-Count"))
 			}
-			for rel, u := range second.links() {
+			for rel, u := range second.listLinks() {
 				got := u.Query()
 				for _, place := range []string{"page", "cursor"} {
 					if (got.Get(place) != "") != ((place == "page") == (start == "page")) {
@@ -119,21 +119,21 @@ func TestPaging_LinksAreAbsoluteAndKeepTheOtherParameters(t *testing.T) {
 					}
 					got.Del(place)
 				}
-				want := copied(q)
+				want := copiedQuery(q)
 				want.Del("page")
 				if u.Scheme != base.Scheme || u.Host != base.Host || u.Path != base.Path+"/tasks" || !reflect.DeepEqual(got, want) {
 					t.Errorf("%s is %s; want the parameters %v", rel, u, want)
 				}
 			}
-			if back := follow(second.links()["prev"]); string(back.Body) != string(first.Body) {
+			if back := follow(second.listLinks()["prev"]); string(back.Body) != string(first.Body) {
 				t.Errorf("back on the first page: %s, was %s", back.Body, first.Body)
 			}
 		}
 	}
 }
 
-// copied gives a copy of a query's parameters.
-func copied(q url.Values) url.Values {
+// copiedQuery gives a copy of a query's parameters.
+func copiedQuery(q url.Values) url.Values {
 	c := url.Values{}
 	for name, list := range q {
 		c[name] = slices.Clone(list)
@@ -179,7 +179,7 @@ func TestFields_OnlyThoseThatAreNamed(t *testing.T) {
 		t.Errorf("without fields: %v, want %v", got, whole)
 	}
 	for names, nearest := range map[string]string{"titel": "title", "id,Title": "title", "dueto": "due_to", "nonsense": "", "": "", "id,": "", "*": "", "person_id": "", "private": "", "version": ""} {
-		got := fmt.Sprint(a.do("GET", "/tasks?"+url.Values{"fields": {names}}.Encode(), nil).wantFields("fields").complaints("fields"))
+		got := fmt.Sprint(a.do("GET", "/tasks?"+url.Values{"fields": {names}}.Encode(), nil).wantFields("fields").complaintsOf("fields"))
 		if nearest != "" && !strings.Contains(got, "did you mean "+nearest+"?") {
 			t.Errorf("fields=%s: %s", names, got)
 		}

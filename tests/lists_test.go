@@ -54,8 +54,8 @@ func newListWorld(t *testing.T, n int, change ...func(*config.Config)) *listWorl
 	return w
 }
 
-// moments are few, so that many tasks share one; the clock shows the middle one.
-var moments = func() (list []time.Time) {
+// listMoments are few, so that many tasks share one; the clock shows the middle one.
+var listMoments = func() (list []time.Time) {
 	for _, d := range []time.Duration{-48 * time.Hour, -time.Second, -time.Microsecond, 0, time.Microsecond, time.Millisecond, time.Hour, 9000 * time.Hour} {
 		list = append(list, start.Add(d))
 	}
@@ -64,7 +64,7 @@ var moments = func() (list []time.Time) {
 
 func (w *listWorld) randomTask() models.Task {
 	titles := []string{"a", "B", "b", "Ab", "ä", "z", "Z", "😀", "\ufffd", "10", "9", "a b", "a'b"}
-	moment := func() int64 { return models.Micros(moments[w.random.IntN(len(moments))]) }
+	moment := func() int64 { return models.Micros(listMoments[w.random.IntN(len(listMoments))]) }
 	maybe := func(n int64) (v sql.NullInt64) {
 		if w.random.IntN(3) > 0 {
 			v = sql.NullInt64{Int64: n, Valid: true}
@@ -173,8 +173,8 @@ func (w *listWorld) get(who *person, q url.Values) *response {
 	return who.do("GET", path, nil)
 }
 
-// ids gives the ids of a list that is answered.
-func (r *response) ids() []int64 {
+// listIDs gives the ids of a list that is answered.
+func (r *response) listIDs() []int64 {
 	r.t.Helper()
 	var rows []struct {
 		ID int64 `json:"id"`
@@ -187,8 +187,8 @@ func (r *response) ids() []int64 {
 	return ids
 }
 
-// wantIDs checks a list, and shows where it begins to differ.
-func wantIDs(t *testing.T, query any, got, want []int64) {
+// wantListIDs checks a list, and shows where it begins to differ.
+func wantListIDs(t *testing.T, query any, got, want []int64) {
 	t.Helper()
 	if slices.Equal(got, want) {
 		return
@@ -201,15 +201,15 @@ func wantIDs(t *testing.T, query any, got, want []int64) {
 	t.Errorf("%v: %d rows, ...%v...; want %d, ...%v... (from the %dth on)", query, len(got), show(got), len(want), show(want), i+1)
 }
 
-var linkForm = regexp.MustCompile(`^<(https?://[^<>" ]+)>; rel="(next|prev)"$`)
+var listLinkForm = regexp.MustCompile(`^<(https?://[^<>" ]+)>; rel="(next|prev)"$`)
 
-// links reads the Link header, strictly.
-func (r *response) links() map[string]*url.URL {
+// listLinks reads the Link header, strictly.
+func (r *response) listLinks() map[string]*url.URL {
 	r.t.Helper()
 	found := map[string]*url.URL{}
 	for _, field := range r.Header.Values("Link") {
 		for link := range strings.SplitSeq(field, ", ") {
-			m := linkForm.FindStringSubmatch(link)
+			m := listLinkForm.FindStringSubmatch(link)
 			if m == nil || found[m[2]] != nil {
 				r.t.Fatalf("%s: Link %q", r.What, field)
 			}
@@ -241,7 +241,7 @@ func TestListTasks_OrderingsAreTheReference(t *testing.T) {
 			q.Set("ordering", ordering)
 		}
 		for _, who := range w.callers() {
-			wantIDs(t, q, w.get(who, q).ids(), w.expect(who, q))
+			wantListIDs(t, q, w.get(who, q).listIDs(), w.expect(who, q))
 		}
 	}
 	for _, wrong := range []string{"nonsense", "-nonsense", "Title", "--title", "+title", "title,", ",title", "title,title", "title,-title", "title;id", "title desc", "done", "tags"} {
@@ -253,7 +253,7 @@ func TestListTasks_OrderingsAreTheReference(t *testing.T) {
 func (w *listWorld) listFilters() map[string][]string {
 	person := []string{strconv.FormatInt(w.alice.ID, 10), strconv.FormatInt(w.bob.ID, 10), "4711"}
 	var times []string
-	for _, m := range moments {
+	for _, m := range listMoments {
 		times = append(times, m.Format(time.RFC3339Nano), m.Add(time.Microsecond).In(time.FixedZone("", 5400)).Format(time.RFC3339Nano))
 	}
 	levels := []string{"0", "1", "2", "3", "4"}
@@ -272,7 +272,7 @@ func TestListTasks_EachFilterIsTheReference(t *testing.T) {
 			for _, who := range w.callers() {
 				r := w.get(who, q)
 				want := w.expect(who, q)
-				wantIDs(t, q, r.ids(), want)
+				wantListIDs(t, q, r.listIDs(), want)
 				if got := r.Header.Get("X-Total-Count"); got != strconv.Itoa(len(want)) {
 					t.Errorf("%s=%s: X-Total-Count %s, want %d", name, value, got, len(want))
 				}
@@ -303,9 +303,9 @@ func TestListTasks_FiltersTogetherPageByPageAreTheReference(t *testing.T) {
 		for page := 1; ; page++ {
 			q.Set("page", strconv.Itoa(page))
 			r := w.get(who, q)
-			ids := r.ids()
+			ids := r.listIDs()
 			got = append(got, ids...)
-			next, more := r.links()["next"]
+			next, more := r.listLinks()["next"]
 			if r.Header.Get("X-Total-Count") != strconv.Itoa(len(want)) || more != (page*size < len(want)) {
 				t.Fatalf("%v: X-Total-Count %s, next %v; want %d", q, r.Header.Get("X-Total-Count"), next, len(want))
 			}
@@ -313,7 +313,7 @@ func TestListTasks_FiltersTogetherPageByPageAreTheReference(t *testing.T) {
 				break
 			}
 		}
-		wantIDs(t, q, got, want)
+		wantListIDs(t, q, got, want)
 	}
 }
 
@@ -333,12 +333,12 @@ func TestListTasks_DueAfterIncludesItsMomentAndDueBeforeDoesNot(t *testing.T) {
 		if listed {
 			want = append(want, id)
 		}
-		if got := a.do("GET", "/tasks?"+query, nil).ids(); !slices.Equal(got, want) {
+		if got := a.do("GET", "/tasks?"+query, nil).listIDs(); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
 	a.Clock.Advance(time.Microsecond)
-	if got := a.do("GET", "/tasks?overdue=true", nil).ids(); !slices.Equal(got, []int64{id}) {
+	if got := a.do("GET", "/tasks?overdue=true", nil).listIDs(); !slices.Equal(got, []int64{id}) {
 		t.Errorf("overdue just after: %v", got)
 	}
 }
@@ -371,7 +371,7 @@ func TestListTasks_UnknownAndRepeatedParametersAreNamed(t *testing.T) {
 		"due_befor": "due_before", "counts": "count", "limit": "", "offset": "", "order_by": "", "nonsense": "",
 	} {
 		r := w.get(nil, url.Values{name: {"1"}, "page_size": {"2"}}).wantFields(name)
-		if got := fmt.Sprint(r.complaints(name)); strings.Contains(got, "did you mean "+nearest+"?") != (nearest != "") {
+		if got := fmt.Sprint(r.complaintsOf(name)); strings.Contains(got, "did you mean "+nearest+"?") != (nearest != "") {
 			t.Errorf("%s: %s; want the suggestion %q", name, got, nearest)
 		}
 	}

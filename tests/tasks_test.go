@@ -10,8 +10,8 @@ import (
 	"dueto/config"
 )
 
-// taskOf is a task as it is answered right after it was made with its title only.
-func taskOf(p *person, id int64, title string) map[string]any {
+// freshTask is a task as it is answered right after it was made with its title only.
+func freshTask(p *person, id int64, title string) map[string]any {
 	return map[string]any{
 		"id": float64(id), "url": fmt.Sprintf("http://dueto.test/tasks/%d", id), "title": title, "description": "", "due_to": nil,
 		"done": false, "done_at": nil, "priority": 0.0, "tags": []any{}, "visibility": "public",
@@ -19,8 +19,8 @@ func taskOf(p *person, id int64, title string) map[string]any {
 	}
 }
 
-// changed gives a task with some members changed.
-func changed(task map[string]any, members map[string]any) map[string]any {
+// changedTask gives a task with some members changed.
+func changedTask(task map[string]any, members map[string]any) map[string]any {
 	out := map[string]any{}
 	for _, m := range []map[string]any{task, members} {
 		for name, value := range m {
@@ -43,12 +43,12 @@ func TestCreateTask_DefaultsLocationAndETag(t *testing.T) {
 	t.Parallel()
 	alice := newApp(t).user("alice")
 	r := alice.do("POST", "/tasks", map[string]any{"title": "  Next one\t"}).want(http.StatusCreated)
-	r.wantTask(taskOf(alice, r.id(), "Next one"))
+	r.wantTask(freshTask(alice, r.id(), "Next one"))
 	if got := r.Header.Get("Location"); got != fmt.Sprintf("http://dueto.test/tasks/%d", r.id()) {
 		t.Errorf("Location %q", got)
 	}
 	read := alice.app.do("GET", taskPath(r.id()), nil).want(http.StatusOK)
-	read.wantTask(taskOf(alice, r.id(), "Next one"))
+	read.wantTask(freshTask(alice, r.id(), "Next one"))
 	if tag := r.Header.Get("ETag"); tag == "" || read.Header.Get("ETag") != tag {
 		t.Errorf("ETag %q when made, %q when read", tag, read.Header.Get("ETag"))
 	}
@@ -63,7 +63,7 @@ func TestCreateTask_KeepsEveryMember(t *testing.T) {
 		"tags": []any{"home", "work"}, "visibility": "private", "person": float64(bob.ID),
 	}
 	r := alice.do("POST", "/tasks/", sent).want(http.StatusCreated)
-	want := changed(changed(taskOf(alice, r.id(), "All"), sent), map[string]any{"done_at": "2026-10-18T12:00:00Z"})
+	want := changedTask(changedTask(freshTask(alice, r.id(), "All"), sent), map[string]any{"done_at": "2026-10-18T12:00:00Z"})
 	r.wantTask(want)
 	bob.do("GET", taskPath(r.id()), nil).want(http.StatusOK).wantTask(want)
 	a.do("GET", taskPath(r.id()), nil).wantProblem(http.StatusNotFound, "not_found")
@@ -115,11 +115,11 @@ func TestReplaceTask_AbsentMembersTakeTheirDefaults(t *testing.T) {
 	})
 	a.Clock.Advance(time.Minute)
 	r := alice.do("PUT", taskPath(id), map[string]any{"title": " Bare "}).want(http.StatusOK)
-	r.wantTask(changed(taskOf(alice, id, "Bare"), map[string]any{
+	r.wantTask(changedTask(freshTask(alice, id, "Bare"), map[string]any{
 		"visibility": "private", "person": float64(bob.ID), "updated_at": "2026-10-18T12:01:00Z",
 	}))
 	r = bob.do("PUT", taskPath(id), map[string]any{"title": "Other", "visibility": "public", "person": nil}).want(http.StatusOK)
-	r.wantTask(changed(taskOf(alice, id, "Other"), map[string]any{"person": nil, "updated_at": "2026-10-18T12:01:00Z"}))
+	r.wantTask(changedTask(freshTask(alice, id, "Other"), map[string]any{"person": nil, "updated_at": "2026-10-18T12:01:00Z"}))
 	bob.do("PUT", taskPath(id), map[string]any{"title": "Mine no more"}).wantProblem(http.StatusForbidden, "permission_denied")
 }
 
@@ -131,13 +131,13 @@ func TestPatchTask_AbsentStaysAndNullClears(t *testing.T) {
 		"description": "long", "due_to": "2016-10-18T19:12:01.5Z", "done": true, "priority": 3.0, "tags": []any{"a"}, "visibility": "private",
 	}
 	id := alice.task("Full", members)
-	task := changed(changed(taskOf(alice, id, "Full"), members), map[string]any{"done_at": "2026-10-18T12:00:00Z"})
+	task := changedTask(changedTask(freshTask(alice, id, "Full"), members), map[string]any{"done_at": "2026-10-18T12:00:00Z"})
 	for _, patch := range []map[string]any{
 		{}, {"title": "Another"}, {"due_to": nil}, {"description": ""}, {"tags": []any{}}, {"priority": 0.0}, {"due_to": "2020-01-01T00:00:00Z"},
 		{"visibility": "public"}, {"tags": []any{"x", "y"}, "priority": 1.0}, {"person": nil}, {"person": float64(alice.ID)},
 	} {
 		a.Clock.Advance(time.Second)
-		task = changed(changed(task, patch), map[string]any{"updated_at": a.Clock.Now().Format(time.RFC3339)})
+		task = changedTask(changedTask(task, patch), map[string]any{"updated_at": a.Clock.Now().Format(time.RFC3339)})
 		alice.do("PATCH", taskPath(id), patch).want(http.StatusOK).wantTask(task)
 		alice.do("GET", taskPath(id), nil).want(http.StatusOK).wantTask(task)
 	}
