@@ -38,7 +38,7 @@ func call(s *server, method, path, body string) (status int, header http.Header,
 
 // signIn gets an access token as a new user does: register, activate, log in.
 func signIn(s *server) error {
-	const password = "a fine long phrase 71"
+	const password = "a fine long phrase 71" //nolint:gosec // of this run only
 	var got struct {
 		URL    string `json:"confirmation_url"`
 		Access string `json:"access"`

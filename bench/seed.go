@@ -63,6 +63,7 @@ func (s *seeder) accounts(tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = insert.Close() }()
 	joined := s.now.Add(-900 * 24 * time.Hour).UnixMicro()
 	for i := range accounts {
 		name := fmt.Sprintf("person%04d", i+1)
@@ -84,6 +85,7 @@ func (s *seeder) tasks(tx *sql.Tx, count int) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = insert.Close() }()
 	const span = 700 * 24 * time.Hour
 	first := s.now.Add(-span)
 	for i := range count {

@@ -144,10 +144,10 @@ func (s *server) emptyLog() error { return os.Truncate(s.log, 0) }
 func (s *server) stop() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
-	case <-s.ended:
+	case <-s.ended: //nolint:errcheck // a signal ended it: that is no failure
 	case <-time.After(10 * time.Second):
 		_ = s.cmd.Process.Kill()
-		<-s.ended
+		<-s.ended //nolint:errcheck // as above
 	}
 }
 

@@ -47,7 +47,7 @@ func (e *explainer) QueryContext(ctx context.Context, query string, args ...any)
 		e.t.Fatal(err)
 	}
 	e.sent = append(e.sent, p)
-	return e.ConnPool.QueryContext(ctx, query, args...)
+	return e.ConnPool.QueryContext(ctx, query, args...) //nolint:sqlclosecheck // the caller's to close
 }
 
 // explaining gives a read handle whose queries are explained.

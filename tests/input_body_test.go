@@ -180,7 +180,7 @@ func TestBody_WhatIsNoPlainObjectIsMalformed(t *testing.T) {
 
 func TestBody_32LevelsAreReadAndTheMemberIsNamed(t *testing.T) {
 	t.Parallel()
-	inputEverywhere(t, func(w *inputWorld, d inputDoor) {
+	inputAtBoth(t, func(w *inputWorld, d inputDoor) {
 		open := strings.TrimSuffix(w.goodBody(d), "}")
 		w.refusedBody(d, open+`,"x":`+strings.Repeat("[", 31)+strings.Repeat("]", 31)+"}").wantFields("x")
 		w.refusedBody(d, open+","+strings.Repeat(`"x":{`, 31)+strings.Repeat("}", 31)+"}").wantFields("x")
@@ -190,7 +190,7 @@ func TestBody_32LevelsAreReadAndTheMemberIsNamed(t *testing.T) {
 
 func TestBody_MustBeJSONByItsContentType(t *testing.T) {
 	t.Parallel()
-	inputEverywhere(t, func(w *inputWorld, d inputDoor) {
+	inputAtBoth(t, func(w *inputWorld, d inputDoor) {
 		for _, media := range []string{
 			"", "text/plain", "text/json", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
 			"application/json-patch+json", "application/jsonx", "application/*", "*/*", ";", "application/json, text/plain",
@@ -209,7 +209,7 @@ func TestBody_MustBeJSONByItsContentType(t *testing.T) {
 
 func TestBody_EncodedIsRefused(t *testing.T) {
 	t.Parallel()
-	inputEverywhere(t, func(w *inputWorld, d inputDoor) {
+	inputAtBoth(t, func(w *inputWorld, d inputDoor) {
 		var zipped bytes.Buffer
 		z := gzip.NewWriter(&zipped)
 		_, _ = io.WriteString(z, w.goodBody(d))
@@ -283,6 +283,7 @@ func TestBody_CutOffIsRefusedThoughItReadsWell(t *testing.T) {
 			if err != nil {
 				w.t.Fatal(err)
 			}
+			defer func() { _ = res.Body.Close() }()
 			body, err := io.ReadAll(res.Body)
 			if err != nil {
 				w.t.Fatal(err)

@@ -106,7 +106,7 @@ func eventfulRun(t *testing.T) *spyNotes {
 
 	rotated := n.do("POST", "/auth/refresh", map[string]any{"refresh": refresh}).want(http.StatusOK).object()
 	n.do("POST", "/auth/logout", map[string]any{"refresh": rotated["refresh"]}).want(http.StatusNoContent)
-	access, refresh = n.login(spyName, spyPassword, http.StatusOK)
+	_, refresh = n.login(spyName, spyPassword, http.StatusOK)
 	n.do("POST", "/auth/refresh", map[string]any{"refresh": refresh}).want(http.StatusOK)
 	n.Clock.Advance(11 * time.Second)
 	n.do("POST", "/auth/refresh", map[string]any{"refresh": refresh}).want(http.StatusUnauthorized)
@@ -135,7 +135,7 @@ func eventfulRun(t *testing.T) *spyNotes {
 	n.do("POST", "/auth/logout", map[string]any{"refresh": refresh}).wantProblem(http.StatusServiceUnavailable, services.CodeStorage)
 	n.do("POST", link, nil).wantProblem(http.StatusServiceUnavailable, services.CodeStorage)
 	n.server.Close()
-	n.app.server = nil // the store is closed already
+	n.server = nil // the store is closed already
 	return n
 }
 
