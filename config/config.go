@@ -83,7 +83,7 @@ func (c *Config) problems() problems {
 		u, err := url.Parse(c.PublicURL)
 		p.unless(err != nil || (!strings.ContainsAny(u.Path, ":*") && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/")),
 			"public-url", "the path of %q has a part that is empty, . or .., or a : or *", c.PublicURL)
-		p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && u.User == nil,
+		p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && u.User == nil && u.String() == c.PublicURL,
 			"public-url", "%q is not an http or https URL without query", c.PublicURL)
 	}
 	for _, a := range c.TrustedProxies {

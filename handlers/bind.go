@@ -110,7 +110,7 @@ func bind(c *gin.Context, into any, b body) error {
 // addUnknown adds the complaints about what was sent and is no member.
 func addUnknown(fields services.Fields, left map[string]json.RawMessage, members []bodyMember, readOnly []string) {
 	for name := range left {
-		if len(fields) < maxComplaints && !slices.Contains(readOnly, name) {
+		if !fields.Full() && !slices.Contains(readOnly, name) {
 			fields.Add(clip(name), unknown("There is no such member", name, names(members)))
 		}
 	}
@@ -128,9 +128,6 @@ func addRules(fields services.Fields, into any, members []bodyMember, err error)
 		}
 	}
 }
-
-// maxComplaints keeps an answer shorter than a body full of unknown members.
-const maxComplaints = 50
 
 // bodyMember is one field of a request struct.
 type bodyMember struct {
@@ -250,7 +247,7 @@ func typeComplaint(t reflect.Type) string {
 func unknown(complaint, name string, known []string) string {
 	nearest, best := "", 3
 	for _, k := range known {
-		if d := levenshtein.ComputeDistance(strings.ToLower(clip(name)), k); d < best {
+		if d := levenshtein.ComputeDistance(strings.ToLower(clip(name)), k); d < min(best, len(k)) {
 			nearest, best = k, d
 		}
 	}

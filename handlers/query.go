@@ -29,6 +29,7 @@ func CheckQuery(known []string) Func {
 		fields := services.Fields{}
 		for name, list := range values {
 			switch {
+			case fields.Full():
 			case !slices.Contains(known, name):
 				fields.Add(clip(strings.ToValidUTF8(name, "\ufffd")), unknown("There is no such parameter", name, known))
 			case len(list) > 1:

@@ -134,10 +134,9 @@ func checkTimeZone(fields Fields, name string) {
 // are unknown.
 func checkPermissions(fields Fields, words []string) []string {
 	known := Permissions()
-	for _, w := range words {
-		if !slices.Contains(known, w) {
-			fields.Add("permissions", `"`+w+`" is not a permission. There are: `+strings.Join(known, ", ")+".")
-		}
+	if i := slices.IndexFunc(words, func(w string) bool { return !slices.Contains(known, w) }); i >= 0 {
+		word := []rune(words[i])
+		fields.Add("permissions", `"`+string(word[:min(len(word), 40)])+`" is not a permission. There are: `+strings.Join(known, ", ")+".")
 	}
 	sorted := slices.Clone(words)
 	slices.Sort(sorted)

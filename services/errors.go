@@ -73,8 +73,19 @@ func NewError(code Code, message string) *Error { return &Error{Code: code, Mess
 // Fields collects what is wrong with each member of an input.
 type Fields map[string][]string
 
-// Add notes one more complaint about a member.
-func (f Fields) Add(name, complaint string) { f[name] = append(f[name], complaint) }
+// maxComplaints keeps an answer shorter than a request full of mistakes.
+const maxComplaints = 50
+
+// Full reports whether there are as many complaints as are answered.
+func (f Fields) Full() bool { return len(f) >= maxComplaints }
+
+// Add notes one more complaint about a member, unless there are enough.
+func (f Fields) Add(name, complaint string) {
+	list, known := f[name]
+	if (known || !f.Full()) && len(list) < maxComplaints {
+		f[name] = append(list, complaint)
+	}
+}
 
 // Err gives nil where nothing is wrong, else a CodeInvalid failure of all complaints.
 func (f Fields) Err(message string) error {
