@@ -83,16 +83,8 @@ func render(c *gin.Context, log *slog.Logger, err error) {
 		log.Error("request failed", "request_id", requestID, "route", c.FullPath(), "code", public.Code, "error", public.Error())
 	}
 	h := c.Writer.Header()
-	var shown interface {
-		Page() (page []byte, policy string)
-	}
-	var body []byte
-	if errors.As(err, &shown) {
-		var policy string
-		body, policy = shown.Page()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", policy)
-	} else {
+	body, ok := page(h, err)
+	if !ok {
 		h.Set("Content-Type", "application/problem+json")
 		body, _ = json.Marshal(Problem{ // of strings and a number: cannot fail
 			Type: "about:blank", Title: http.StatusText(status), Status: status,
@@ -111,6 +103,20 @@ func render(c *gin.Context, log *slog.Logger, err error) {
 	}
 	c.Writer.WriteHeader(status)
 	_, _ = c.Writer.Write(body)
+}
+
+// page gives the page that an error brings, if it does, and sets its headers.
+func page(h http.Header, err error) (body []byte, ok bool) {
+	var shown interface {
+		Page() (page []byte, policy string)
+	}
+	if !errors.As(err, &shown) {
+		return nil, false
+	}
+	body, policy := shown.Page()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	return body, true
 }
 
 // challenge gives the WWW-Authenticate field of a 401 (RFC 6750, section 3): a
