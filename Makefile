@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 GO ?= go
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-VULN := golang.org/x/vuln/cmd/govulncheck@latest
+VULN := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION := $(shell git describe --always --dirty 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -27,7 +27,7 @@ test: need-tools ## Run every test, with the race detector; as root on Debian, i
 	$(GO) test -race -timeout 15m ./...
 
 .PHONY: check
-check: need-go ## Check formatting, modules and lint
+check: need-go ## Check formatting, modules and lint, as CI does first
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run: gofmt -w ."; exit 1; }
 	$(GO) mod verify
 	$(GO) mod tidy -diff
@@ -53,15 +53,18 @@ PACKAGES := gcc libc6-dev curl httpie jq
 .PHONY: need-go
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: get it from https://go.dev/dl (the version in go.mod, or newer)."; exit 1; }
-	@command -v cc >/dev/null || command -v gcc >/dev/null || { $(install); } || { echo "A C compiler is missing: install gcc."; exit 1; }
+	@$(compiles) || { $(install) && $(compiles); } || { echo "A C compiler, or the headers of the C library, are missing. On Debian: apt-get install gcc libc6-dev"; exit 1; }
 
 .PHONY: need-tools
 need-tools: need-go
-	@for tool in cc curl http jq; do \
+	@for tool in curl http jq; do \
 		command -v $$tool >/dev/null || { $(install); break; }; \
 	done; \
-	missing=; for tool in cc curl http jq; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	missing=; for tool in curl http jq; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	test -z "$$missing" || { echo "The tests need these commands, which are missing:$$missing. On Debian: apt-get install $(PACKAGES)"; exit 1; }
+
+# Go compiles SQLite with the compiler that it names itself.
+compiles = printf '\#include <stdlib.h>\n' | $$($(GO) env CC) -fsyntax-only -x c - 2>/dev/null
 
 # As root on Debian, what is missing is installed.
 define install

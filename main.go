@@ -1,4 +1,4 @@
-// Dueto is a task and todo API with accounts, in one binary.
+// Dueto is a task API with accounts, in one binary.
 package main
 
 import (

@@ -8,8 +8,6 @@ import (
 	"dueto/services"
 )
 
-const superuserPassword = config.EnvPrefix + "SUPERUSER_PASSWORD"
-
 type createsuperuserCmd struct {
 	config.Config `embed:""`
 
@@ -22,12 +20,12 @@ type createsuperuserCmd struct {
 func (cmd *createsuperuserCmd) Run(e *env) error {
 	account := services.NewAccount{Username: cmd.Username, Email: cmd.Email}
 	if cmd.NoInput {
-		account.Password = os.Getenv(superuserPassword)
+		account.Password = os.Getenv(config.SuperuserPassword)
 		switch {
 		case account.Username == "" || account.Email == "":
 			return usageError("--no-input needs --username and --email")
 		case account.Password == "":
-			return usageError("--no-input needs a password in " + superuserPassword)
+			return usageError("--no-input needs a password in " + config.SuperuserPassword)
 		}
 	}
 	t, err := e.terminal(cmd.NoInput)
@@ -51,10 +49,10 @@ func (cmd *createsuperuserCmd) Run(e *env) error {
 
 // fillAccount asks for what is missing, and for a password until it will do.
 func (t *terminal) fillAccount(accounts *services.AccountService, a *services.NewAccount) (err error) {
-	if err := t.fill(&a.Username, "Username: "); err != nil {
+	if err := t.fill(&a.Username, "Username: ", "username", func() error { return accounts.CheckNewAccount(*a) }); err != nil {
 		return err
 	}
-	if err := t.fill(&a.Email, "Email: "); err != nil {
+	if err := t.fill(&a.Email, "Email: ", "email", func() error { return accounts.CheckNewAccount(*a) }); err != nil {
 		return err
 	}
 	a.Password, err = t.newPassword(func(password string) error {
@@ -73,15 +71,15 @@ type changepasswordCmd struct {
 
 // Run sets the password.
 func (cmd *changepasswordCmd) Run(e *env) error {
-	password := os.Getenv(superuserPassword)
+	password := os.Getenv(config.SuperuserPassword)
 	if cmd.NoInput && password == "" {
-		return usageError("--no-input needs a password in " + superuserPassword)
+		return usageError("--no-input needs a password in " + config.SuperuserPassword)
 	}
 	t, err := e.terminal(cmd.NoInput)
 	if err != nil {
 		return err
 	}
-	return e.withAccounts(&cmd.Config, func(accounts *services.AccountService) error {
+	return e.withExistingAccounts(&cmd.Config, func(accounts *services.AccountService) error {
 		if !cmd.NoInput {
 			check, err := accounts.PasswordCheck(e.ctx, cmd.Username)
 			if err != nil {
@@ -107,7 +105,7 @@ type activateCmd struct {
 
 // Run activates the account.
 func (cmd *activateCmd) Run(e *env) error {
-	return e.withAccounts(&cmd.Config, func(accounts *services.AccountService) error {
+	return e.withExistingAccounts(&cmd.Config, func(accounts *services.AccountService) error {
 		if err := accounts.ActivateByName(e.ctx, cmd.Username); err != nil {
 			return err
 		}
@@ -124,7 +122,7 @@ type deactivateCmd struct {
 
 // Run deactivates the account.
 func (cmd *deactivateCmd) Run(e *env) error {
-	return e.withAccounts(&cmd.Config, func(accounts *services.AccountService) error {
+	return e.withExistingAccounts(&cmd.Config, func(accounts *services.AccountService) error {
 		if err := accounts.DeactivateByName(e.ctx, cmd.Username); err != nil {
 			return err
 		}

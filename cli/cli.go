@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -73,7 +75,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	options := append(sources.Options(),
 		kong.Name("dueto"),
-		kong.Description("A task and todo API with accounts, in one binary.\n\n"+
+		kong.Description("A task API with accounts, in one binary.\n\n"+
 			"Every setting is a flag, a variable (--access-ttl is DUETO_ACCESS_TTL) or a line of .env, in that order."),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { panic(errExit) }),
@@ -164,6 +166,9 @@ func (e *env) checked(c *config.Config) error {
 
 // open gives the store, migrated, and the secret.
 func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, []byte, error) {
+	if info, err := os.Stat(filepath.Dir(c.DatabaseFile())); err != nil || !info.IsDir() {
+		return nil, nil, fmt.Errorf("the database's folder %s is not there", filepath.Dir(c.DatabaseFile()))
+	}
 	secret, file, made, err := c.LoadSecret()
 	if err != nil {
 		return nil, nil, usageError(err.Error())
@@ -192,6 +197,18 @@ func (e *env) migrated(c *config.Config, log *slog.Logger) (*models.Store, []str
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	return store, applied, nil
+}
+
+// withExistingAccounts is withAccounts for commands that make no sense on a new
+// database: a misspelt name would leave one behind.
+func (e *env) withExistingAccounts(c *config.Config, fn func(*services.AccountService) error) error {
+	if err := e.checked(c); err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.DatabaseFile()); err != nil {
+		return fmt.Errorf("there is no database: %w", err)
+	}
+	return e.withAccounts(c, fn)
 }
 
 // withAccounts runs fn on the accounts of the configured database.

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/mattn/go-sqlite3"
-
 	"dueto/config"
+	"dueto/models"
 	"dueto/routes"
 )
 
@@ -45,6 +44,8 @@ func (cmd *configCmd) Run(e *env) error {
 	if err := e.checked(&cmd.Config); err != nil {
 		return err
 	}
+	cmd.Derive()
+	cmd.LogFormat = logFormat(e.stderr, &cmd.Config)
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, s := range e.sources.InForce(e.flags) {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, s.Value, s.From)
@@ -72,8 +73,7 @@ type versionCmd struct{}
 
 // Run prints the version: what the build was told, else the commit it knows.
 func (versionCmd) Run(e *env) error {
-	version, _, _ := sqlite3.Version()
-	fmt.Fprintf(e.stdout, "dueto %s (%s, SQLite %s)\n", buildVersion(), runtime.Version(), version)
+	fmt.Fprintf(e.stdout, "dueto %s (%s, SQLite %s)\n", buildVersion(), runtime.Version(), models.SQLiteVersion())
 	return nil
 }
 

@@ -26,12 +26,22 @@ func newLogger(stderr io.Writer, c *config.Config) (log *slog.Logger, flush func
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked
 	options := &slog.HandlerOptions{Level: level}
 	lines := &delayedWriter{to: stderr}
-	file, ok := stderr.(*os.File)
 	var handler slog.Handler = slog.NewJSONHandler(lines, options)
-	if c.LogFormat == "text" || (c.LogFormat == "" && ok && term.IsTerminal(int(file.Fd()))) {
+	if logFormat(stderr, c) == "text" {
 		handler = slog.NewTextHandler(lines, options)
 	}
 	return slog.New(promptHandler{handler, lines}), lines.flush
+}
+
+// logFormat is the one that is set, or follows from where the log goes.
+func logFormat(stderr io.Writer, c *config.Config) string {
+	if c.LogFormat != "" {
+		return c.LogFormat
+	}
+	if file, ok := stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return "text"
+	}
+	return "json"
 }
 
 // promptHandler lets access lines wait, and nothing else: what a crash leaves

@@ -44,7 +44,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	}
 	log, flush := newLogger(e.stderr, &cfg)
 	defer flush()
-	for _, w := range cfg.Warnings() {
+	for _, w := range append(cfg.Warnings(), e.sources.Warnings()...) {
 		log.Warn(w)
 	}
 	store, secret, err := e.open(&cfg, log)
@@ -57,7 +57,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	local := "http://" + reachable(listener.Addr())
+	local := config.LocalURL(listener.Addr().String())
 	if cfg.PublicURL == "" {
 		cfg.PublicURL = local
 	}
@@ -75,7 +75,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
@@ -94,17 +94,4 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		return fmt.Errorf("stop: %w", errors.Join(err, server.Close()))
 	}
 	return nil
-}
-
-// reachable gives an address that a client can use where the server listens on
-// all of them.
-func reachable(a net.Addr) string {
-	host, port, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port)
 }

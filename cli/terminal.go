@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"dueto/config"
 	"dueto/services"
 )
 
@@ -32,7 +33,7 @@ func (e *env) terminal(noInput bool) (*terminal, error) {
 	}
 	file, ok := e.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return nil, usageError("standard input is no terminal to ask on: use --no-input and " + superuserPassword)
+		return nil, usageError("standard input is no terminal to ask on: use --no-input and " + config.SuperuserPassword)
 	}
 	before, err := term.GetState(int(file.Fd()))
 	return &terminal{e, file, bufio.NewReader(file), before}, err
@@ -63,14 +64,20 @@ func (t *terminal) ask(prompt string, read func() (string, error)) (string, erro
 	}
 }
 
-// fill asks until there is an answer, unless there is one already.
-func (t *terminal) fill(value *string, prompt string) error {
+// fill asks until there is an answer that the check has nothing to say of under
+// its field, unless there is an answer already.
+func (t *terminal) fill(value *string, prompt, field string, check func() error) error {
 	for *value == "" {
 		line, err := t.ask(prompt, func() (string, error) { return t.in.ReadString('\n') })
 		if err != nil {
 			return err
 		}
 		*value = strings.TrimSpace(line)
+		var refused *services.Error
+		if *value != "" && errors.As(check(), &refused) && len(refused.Fields[field]) > 0 {
+			fmt.Fprintln(t.e.stderr, strings.Join(refused.Fields[field], "\n"))
+			*value = ""
+		}
 	}
 	return nil
 }

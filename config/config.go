@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ type Config struct {
 	JWTAlgorithm string        `group:"Accounts" name:"jwt-algorithm" default:"HS512" placeholder:"NAME" help:"How tokens are signed: HS256, HS384 or HS512."`
 	AccessTTL    time.Duration `group:"Accounts" name:"access-ttl" default:"5m" placeholder:"TIME" help:"Lifetime of an access token."`
 	RefreshTTL   time.Duration `group:"Accounts" name:"refresh-ttl" default:"24h" placeholder:"TIME" help:"Lifetime of a refresh token."`
-	SessionTTL   time.Duration `group:"Accounts" name:"session-ttl" default:"720h" placeholder:"TIME" help:"Time after a login at which it ends, however often it is refreshed."`
+	SessionTTL   time.Duration `group:"Accounts" name:"session-ttl" default:"720h" placeholder:"TIME" help:"Time after a login at which the session ends, however often it is refreshed."`
 	RefreshGrace time.Duration `group:"Accounts" default:"10s" placeholder:"TIME" help:"How long a spent refresh token still gives its successor; 0s is strict."`
 
 	ActivationTTL time.Duration `group:"Accounts" name:"activation-ttl" default:"2h" placeholder:"TIME" help:"Lifetime of a confirmation link."`
@@ -81,10 +82,10 @@ func (c *Config) problems() problems {
 	p.unless(isListenAddress(c.Addr), "addr", "%q is not HOST:PORT", c.Addr)
 	if c.PublicURL != "" {
 		u, err := url.Parse(c.PublicURL)
-		p.unless(err != nil || (!strings.ContainsAny(u.Path, ":*") && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/")),
+		p.unless(err != nil || (!strings.ContainsAny(u.Path, ":*") && path.Clean("/"+strings.TrimPrefix(u.Path, "/")) == "/"+strings.Trim(u.Path, "/") && !strings.HasPrefix(u.Path, "//")),
 			"public-url", "the path of %q has a part that is empty, . or .., or a : or *", c.PublicURL)
 		p.unless(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && u.User == nil && u.String() == c.PublicURL,
-			"public-url", "%q is not an http or https URL without query", c.PublicURL)
+			"public-url", "%q is not an http or https URL, with its escapes and without user, query and fragment", c.PublicURL)
 	}
 	for _, a := range c.TrustedProxies {
 		p.unless(isAddress(a), "trusted-proxies", "%q is neither an address nor a network such as 10.0.0.0/8", a)
@@ -113,6 +114,34 @@ func (c *Config) problems() problems {
 		}
 	}
 	return p
+}
+
+// DatabaseFile gives the file of the database.
+func (c *Config) DatabaseFile() string {
+	return strings.TrimPrefix(strings.TrimPrefix(c.Database, "sqlite:"), "//")
+}
+
+// Derive fills in the settings whose defaults follow from others.
+func (c *Config) Derive() {
+	if c.Secret == "" && c.SecretFile == "" {
+		c.SecretFile = filepath.Join(filepath.Dir(c.DatabaseFile()), "dueto.secret")
+	}
+	if _, port, err := net.SplitHostPort(c.Addr); c.PublicURL == "" && err == nil && port != "0" {
+		c.PublicURL = LocalURL(c.Addr)
+	}
+}
+
+// LocalURL gives the URL of a server at an address, which may stand for all of
+// the machine's.
+func LocalURL(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "http://" + addr
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // Warnings lists what is allowed but unwise.

@@ -52,11 +52,8 @@ func (c *Config) LoadSecret() (secret []byte, file string, made bool, err error)
 	if c.Secret != "" {
 		return []byte(c.Secret), "", false, nil
 	}
+	c.Derive()
 	file = c.SecretFile
-	if file == "" {
-		database := strings.TrimPrefix(strings.TrimPrefix(c.Database, "sqlite:"), "//")
-		file = filepath.Join(filepath.Dir(database), "dueto.secret")
-	}
 	if _, err = os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		if made, err = makeSecret(file); err != nil {
 			return nil, file, false, fmt.Errorf("make the secret file: %w", err)

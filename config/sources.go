@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +37,55 @@ func NewSources(dotenv string) (*Sources, error) {
 		return nil, fmt.Errorf("%s cannot be read as lines of NAME=value", dotenv)
 	}
 	s.file = file
+	for _, name := range unknownNames(maps.Keys(file)) {
+		s.problems.unless(false, dotenv, "there is no setting %s", name)
+	}
 	return s, nil
+}
+
+// Warnings lists the variables that look like settings and are none. They are
+// not refused: others may set such names, Kubernetes for one.
+func (s *Sources) Warnings() []string {
+	var list []string
+	names := func(yield func(string) bool) {
+		for _, line := range os.Environ() {
+			if name, _, _ := strings.Cut(line, "="); !yield(name) {
+				return
+			}
+		}
+	}
+	for _, name := range unknownNames(names) {
+		list = append(list, "the environment has "+name+", which is no setting")
+	}
+	return list
+}
+
+// SuperuserPassword is the one variable that is no setting of the server.
+const SuperuserPassword = EnvPrefix + "SUPERUSER_PASSWORD"
+
+// unknownNames gives those that begin like a setting's and are none's, sorted.
+func unknownNames(names iter.Seq[string]) []string {
+	known := map[string]bool{SuperuserPassword: true}
+	for _, f := range settingFlags(new(Config)) {
+		known[Env(f.Name)] = true
+	}
+	var list []string
+	for name := range names {
+		if strings.HasPrefix(name, EnvPrefix) && !known[name] {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// settingFlags lists the flags that are settings.
+func settingFlags(c *Config) []*kong.Flag {
+	parser, err := kong.New(c)
+	if err != nil {
+		panic(err) // the tags of Config are at fault, in every process alike
+	}
+	return slices.DeleteFunc(parser.Model.Flags, func(f *kong.Flag) bool { return f.Group == nil }) // --help
 }
 
 // Env gives the variable's name for a setting.
@@ -119,24 +170,17 @@ func (s *Sources) InForce(flags []*kong.Flag) []Setting {
 }
 
 // Markdown gives the settings as a table, for the documentation.
-func Markdown() (string, error) {
-	parser, err := kong.New(new(Config))
-	if err != nil {
-		return "", err
-	}
+func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| flag | variable | default | what it does |\n| --- | --- | --- | --- |\n")
-	for _, f := range parser.Model.Flags {
-		if f.Group == nil {
-			continue
-		}
+	for _, f := range settingFlags(new(Config)) {
 		value := ""
 		if f.Default != "" {
 			value = "`" + f.Default + "`"
 		}
 		fmt.Fprintf(&b, "| `--%s` | `%s` | %s | %s |\n", f.Name, Env(f.Name), value, f.Help)
 	}
-	return b.String(), nil
+	return b.String()
 }
 
 // Default gives the settings that are in force where nothing is set.

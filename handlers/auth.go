@@ -67,7 +67,7 @@ func (h *AuthHandler) Resend(c *gin.Context) error {
 
 // loginRequest is the body of POST /auth/login.
 type loginRequest struct {
-	Username Opt[string] `json:"username" validate:"required,min=1"`
+	Username Opt[string] `json:"username" validate:"required,min=1,max=254"`
 	Password Opt[string] `json:"password" validate:"required,min=1"`
 }
 

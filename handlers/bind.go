@@ -209,7 +209,7 @@ func ruleComplaint(err error) string {
 	case "min":
 		switch {
 		case text && rule.Param() == "1":
-			return "This field may not be blank."
+			return blank
 		case text:
 			return "Ensure this field has at least " + rule.Param() + " characters."
 		case number:

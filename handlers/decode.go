@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -68,11 +69,23 @@ func readBody(c *gin.Context) ([]byte, error) {
 	return body, nil
 }
 
-// scan checks what a JSON parser would let pass or correct silently.
+// scan checks that the body is JSON, and what a parser would let pass or
+// correct silently.
 func scan(body []byte) error {
 	if !utf8.Valid(body) {
 		return malformed("JSON parse error: the body is not valid UTF-8.")
 	}
+	if err := scanText(body); err != nil {
+		return err
+	}
+	if !json.Valid(body) {
+		return malformed(syntaxError(body))
+	}
+	return nil
+}
+
+// scanText looks at depth and escapes; grammar is left to the parser.
+func scanText(body []byte) error {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch b := body[i]; {
@@ -92,14 +105,11 @@ func scan(body []byte) error {
 			depth--
 		}
 	}
-	if !json.Valid(body) {
-		return malformed(syntaxError(body))
-	}
 	return nil
 }
 
 // scanEscape looks at an escape sequence and gives how many bytes follow its
-// backslash. Grammar is left to the parser.
+// backslash.
 func scanEscape(s []byte) (skip int, err error) {
 	first, ok := hexEscape(s)
 	if !ok {
@@ -146,11 +156,7 @@ func syntaxError(body []byte) string {
 func checkMembers(body []byte) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	type level struct {
-		names map[string]bool // nil for an array
-		value bool            // the next string is a value, not a name
-	}
-	var stack []level
+	var open []level
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -159,29 +165,51 @@ func checkMembers(body []byte) error {
 		if err != nil {
 			return malformed("JSON parse error: the body is not JSON.")
 		}
-		if delim, ok := token.(json.Delim); ok && (delim == '}' || delim == ']') {
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		if n := len(stack); n > 0 && stack[n-1].names != nil {
-			top := &stack[n-1]
-			if name, ok := token.(string); ok && !top.value {
-				if top.names[name] {
-					return malformed("JSON parse error: the member " + strconv.Quote(clip(name)) + " is there twice.")
-				}
-				top.names[name], top.value = true, true
-				continue
-			}
-			top.value = false
-		}
-		if delim, ok := token.(json.Delim); ok {
-			next := level{}
-			if delim == '{' {
-				next.names = map[string]bool{}
-			}
-			stack = append(stack, next)
+		var fresh bool
+		if open, fresh = walk(open, token); !fresh {
+			return malformed("JSON parse error: the member " + strconv.Quote(clip(fmt.Sprint(token))) + " is there twice.")
 		}
 	}
+}
+
+// walk goes one token on and gives what is open then; fresh is false for a
+// name that was there before.
+func walk(open []level, token json.Token) (now []level, fresh bool) {
+	delim, _ := token.(json.Delim)
+	if delim == '}' || delim == ']' {
+		return open[:len(open)-1], true
+	}
+	if n := len(open); n > 0 && !open[n-1].accept(token) {
+		return open, false
+	}
+	switch delim {
+	case '{':
+		open = append(open, level{names: map[string]bool{}})
+	case '[':
+		open = append(open, level{})
+	}
+	return open, true
+}
+
+// level is an object or array that is not closed yet.
+type level struct {
+	names map[string]bool // nil for an array
+	named bool            // a name was read, and its value comes next
+}
+
+// accept takes a name or a value, and refuses a name that was there before.
+func (l *level) accept(token json.Token) bool {
+	if l.names == nil {
+		return true
+	}
+	if l.named {
+		l.named = false
+		return true
+	}
+	name, _ := token.(string)
+	seen := l.names[name]
+	l.names[name], l.named = true, true
+	return !seen
 }
 
 // clip shortens what a client sent, to be quoted back.

@@ -13,7 +13,10 @@ import (
 	"dueto/services"
 )
 
-const invalidQuery = "The query is not valid."
+const (
+	invalidQuery = "The query is not valid."
+	blank        = "This field may not be blank."
+)
 
 // CheckQuery refuses parameters that a route does not have, and any that is
 // there twice.
@@ -127,7 +130,10 @@ func (q *query) choice(name string, words ...string) string {
 // order reads a comma-separated list of sort keys, each with "-" for descending.
 func (q *query) order(keys []string) models.Order {
 	text, ok := q.text("ordering")
-	if !ok {
+	if ok && text == "" {
+		q.fields.Add("ordering", blank)
+	}
+	if text == "" {
 		return nil
 	}
 	var order models.Order
@@ -149,9 +155,6 @@ func (q *query) order(keys []string) models.Order {
 // Paging is how long pages are.
 type Paging struct{ Default, Max int }
 
-// maxOffset bounds how many rows a page number may skip: they are read for nothing.
-const maxOffset = 1_000_000
-
 // page reads where in a list to go. Cursors are bound to the list's path and
 // everything in the query but the place itself.
 func (q *query) page(path string, p Paging, keys []string) services.PageRequest {
@@ -160,8 +163,8 @@ func (q *query) page(path string, p Paging, keys []string) services.PageRequest 
 		req.Size = int(*n)
 	}
 	if n := q.number("page", 1, maxID); n != nil {
-		if *n > maxOffset || int(*n)*req.Size > maxOffset {
-			q.fields.Add("page", "Pages beyond 1,000,000 rows are not numbered. Follow the Link header's cursor instead.")
+		if *n > services.MaxOffset || int(*n)*req.Size > services.MaxOffset {
+			q.fields.Add("page", "Pages beyond 1,000,000 rows are not numbered. Leave page out, and follow the cursor in the Link header.")
 		}
 		req.Number = int(*n)
 	}
@@ -169,7 +172,7 @@ func (q *query) page(path string, p Paging, keys []string) services.PageRequest 
 		if req.Number > 0 {
 			q.fields.Add("cursor", "Give either cursor or page.")
 		} else if cursor == "" {
-			q.fields.Add("cursor", "This field may not be blank.")
+			q.fields.Add("cursor", blank)
 		}
 		req.Cursor = cursor
 	}
@@ -191,7 +194,10 @@ func (q *query) without(names ...string) url.Values {
 // pick gives the members that ?fields= names, or all of them.
 func pick[T any](q *query, all []member[T]) []member[T] {
 	text, ok := q.text("fields")
-	if !ok {
+	if ok && text == "" {
+		q.fields.Add("fields", blank)
+	}
+	if text == "" {
 		return all
 	}
 	wanted := strings.Split(text, ",")

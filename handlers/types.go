@@ -59,6 +59,7 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 // parse reads the time into UTC, cut to microseconds. Years 1 to 9998 leave
 // room for the offset that any client may print the time with.
 func (t *timestamp) parse(s string) error {
+	s = strings.ToUpper(s) // t and z are as good as T and Z (5.6)
 	parsed, err := time.Parse(time.RFC3339, s)
 	if err != nil || !rfc3339.MatchString(s) {
 		return complaintError(timeComplaint)

@@ -30,7 +30,7 @@ type createUserRequest struct {
 	Password    Opt[string]   `json:"password" validate:"required"`
 	IsActive    Opt[bool]     `json:"is_active"`
 	IsStaff     Opt[bool]     `json:"is_staff"`
-	Permissions Opt[[]string] `json:"permissions"`
+	Permissions Opt[[]string] `json:"permissions" validate:"max=50"`
 	TimeZone    Opt[string]   `json:"time_zone"`
 }
 
@@ -49,7 +49,7 @@ type updateUserRequest struct {
 	TimeZone    Opt[string]   `json:"time_zone"`
 	IsActive    Opt[bool]     `json:"is_active"`
 	IsStaff     Opt[bool]     `json:"is_staff"`
-	Permissions Opt[[]string] `json:"permissions"`
+	Permissions Opt[[]string] `json:"permissions" validate:"max=50"`
 }
 
 func (r *updateUserRequest) patch() services.UserPatch {

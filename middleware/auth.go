@@ -74,7 +74,7 @@ func credential(fields []string) (token string, given bool, err error) {
 	}
 }
 
-// RequireActor refuses nobody.
+// RequireActor refuses those who are not signed in.
 func RequireActor(c *gin.Context) {
 	if !Actor(c).Authenticated() {
 		_ = c.Error(services.ErrNotAuthenticated)

@@ -16,7 +16,7 @@ import (
 )
 
 // Request begins a request: its id, taken from X-Request-Id where that is
-// well-formed, and the time within which a change must have begun. Reads are
+// well-formed, and the time within which a change must have begun. Queries are
 // bounded by the store.
 func Request(timeout time.Duration) gin.HandlerFunc {
 	return func(c *gin.Context) {

@@ -95,14 +95,11 @@ func (q *listQuery) sql(tail string) string {
 }
 
 // list reads one page. After a position it asks in turn for the rows that tie
-// with it on all keys but the last, on all but the last two, and so on: each
-// question is one contiguous range of the order's index, so the thousandth page
-// costs what the first one does.
+// with it on all keys but the last, on all but the last two, and so on. Where
+// the order is one key, each question is a contiguous range of its index, and
+// the thousandth page costs what the first one does; other orders are sorted,
+// on every page alike.
 func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T]) ([]T, error) {
-	db, err := db.detached()
-	if err != nil {
-		return nil, err
-	}
 	rows := make([]T, 0, p.Limit)
 	buffer := newRowBuffer(scan.columns)
 	take := func(r *sql.Rows) error {
@@ -115,9 +112,13 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 	}
 	order := p.Order.withID()
 	exprs, terms := orderBy(cols, order, p.Backward)
+	read := each
+	if len(order) <= 2 && p.Offset == 0 && len(q.where) <= 1 { // an index has the order, and nothing but the scope to skip
+		read = few
+	}
 	if p.Position == nil {
 		args := append(q.args[:len(q.args):len(q.args)], p.Limit, p.Offset)
-		err := each(db, take, q.sql(" ORDER BY "+strings.Join(terms, ", ")+" LIMIT ? OFFSET ?"), args...)
+		err := read(db, take, q.sql(" ORDER BY "+strings.Join(terms, ", ")+" LIMIT ? OFFSET ?"), args...)
 		return rows, err
 	}
 	for last := len(order) - 1; last >= 0 && len(rows) < p.Limit; last-- {
@@ -129,7 +130,7 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 		args := append(part.args, p.Limit-len(rows))
 		// The keys before the last are equal in all these rows: ordering by them
 		// too would hide from the planner that the index has the order.
-		if err := each(db, take, part.sql(" ORDER BY "+strings.Join(terms[last:], ", ")+" LIMIT ?"), args...); err != nil {
+		if err := read(db, take, part.sql(" ORDER BY "+strings.Join(terms[last:], ", ")+" LIMIT ?"), args...); err != nil {
 			return nil, err
 		}
 	}

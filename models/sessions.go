@@ -23,8 +23,9 @@ type Session struct {
 // Live reports whether the session can still be used at a moment.
 func (s Session) Live(now int64) bool { return !s.RevokedAt.Valid && now < s.ExpiresAt }
 
-// SessionUser gives a session together with its account, or ErrNotFound: what
-// each signed-in request is checked against.
+// SessionUser gives a session together with its account, or ErrNotFound. Of
+// both it fills only what a signed-in request is checked against and tokens are
+// made from: neither is fit to be written back.
 func SessionUser(db DB, sessionID int64) (Session, User, error) {
 	s := Session{ID: sessionID}
 	var u User

@@ -32,6 +32,7 @@ type sqliteEngine struct {
 	path    string
 	readers *sql.DB
 	reads   atomic.Pointer[gorm.DB]
+	gate    gate
 	writes  *sql.DB
 	writer  *writer
 }
@@ -59,6 +60,12 @@ var writerPragmas = append([]pragma{
 
 var readerPragmas = append(sharedPragmas[:len(sharedPragmas):len(sharedPragmas)],
 	pragma{"query_only", "ON", "1"}) // a read handle cannot write by mistake
+
+// SQLiteVersion gives the version of SQLite that is built in.
+func SQLiteVersion() string {
+	version, _, _ := sqlite3.Version()
+	return version
+}
 
 func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine, err error) {
 	if _, version, _ := sqlite3.Version(); version < minSQLite {
@@ -96,6 +103,7 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 	n := max(4, runtime.GOMAXPROCS(0)*2)
 	e.readers.SetMaxOpenConns(n)
 	e.readers.SetMaxIdleConns(n)
+	e.gate = make(gate, n)
 	if err := verifySQLite(ctx, e.readers, readerPragmas); err != nil {
 		return nil, err
 	}
@@ -208,7 +216,9 @@ func verifySQLite(ctx context.Context, db *sql.DB, pragmas []pragma) error {
 	return nil
 }
 
-func (e *sqliteEngine) read(ctx context.Context) DB { return DB{base: e.reads.Load(), ctx: ctx} }
+func (e *sqliteEngine) read(ctx context.Context) DB {
+	return DB{base: e.reads.Load(), ctx: ctx, gate: e.gate}
+}
 
 func (e *sqliteEngine) write(ctx context.Context, fn func(DB) error) error {
 	return e.writer.do(ctx, fn)

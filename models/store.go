@@ -4,7 +4,6 @@
 package models
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -82,10 +81,12 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 func (s *Store) Read(ctx context.Context) DB { return s.engine.read(ctx) }
 
 // Write runs fn in a transaction and returns once the commit is durable, or
-// with fn's error once everything fn did is undone. A ctx that ends while the
-// write waits its turn cancels it; once fn has begun, nothing does. fn may run
-// on another goroutine, must use only the handle it is given, and should not
-// compute for long: other writes wait behind it.
+// with fn's error once everything fn did is undone. Inside, fn sees the data as
+// if no other write ran (serializable); to keep that true an engine may undo
+// what fn did and run it again, so fn sets what it hands out from scratch. A
+// ctx that ends while the write waits its turn cancels it; once fn has begun,
+// nothing does. fn may run on another goroutine, must use only the handle it is
+// given, and should not compute for long: other writes wait behind it.
 func (s *Store) Write(ctx context.Context, fn func(tx DB) error) error {
 	return s.engine.write(ctx, fn)
 }
@@ -125,20 +126,43 @@ func (s *Store) Close() error { return s.engine.close() }
 type DB struct {
 	base *gorm.DB
 	ctx  context.Context
+	gate gate // nil inside a transaction
+}
+
+// gate lets in as many readers at once as there are connections. Those who wait
+// before it leave with their request, which those who wait for a connection
+// without a cancellable context would not.
+type gate chan struct{}
+
+func (g gate) enter(ctx context.Context) error {
+	if err := ctx.Err(); g == nil || err != nil {
+		return err
+	}
+	select {
+	case g <- struct{}{}:
+		return nil
+	default:
+	}
+	timer := time.NewTimer(queryTimeout)
+	defer timer.Stop()
+	select {
+	case g <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}
+
+func (g gate) leave() {
+	if g != nil {
+		<-g
+	}
 }
 
 // gorm gives the handle as gorm's, for all but the hottest queries.
 func (db DB) gorm() *gorm.DB { return db.base.WithContext(db.ctx) }
-
-// query runs a statement past gorm, whose reflection costs more than the
-// database does on single reads and pages.
-func (db DB) query(query string, args ...any) (*sql.Rows, error) {
-	rows, err := db.base.Statement.ConnPool.QueryContext(db.ctx, query, args...)
-	if err != nil {
-		return nil, translate(err)
-	}
-	return rows, nil
-}
 
 func (db DB) exec(query string, args ...any) error {
 	_, err := db.execCount(query, args...)
@@ -154,20 +178,13 @@ func (db DB) execCount(query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// queryTimeout bounds a question about any number of rows.
+// queryTimeout bounds a query, and the wait for its turn.
 const queryTimeout = 10 * time.Second
-
-// detached gives the handle for queries that an index bounds: they are over
-// sooner than the goroutine would have started that database/sql keeps to
-// watch a context. They are not begun for a request that is over.
-func (db DB) detached() (DB, error) {
-	return DB{base: db.base, ctx: context.Background()}, db.ctx.Err()
-}
 
 // scalar reads one integer, or fails with ErrNotFound.
 func scalar(db DB, query string, args ...any) (n int64, err error) {
 	found := false
-	err = all(db, func(rows *sql.Rows) error {
+	err = each(db, func(rows *sql.Rows) error {
 		found = true
 		return rows.Scan(&n)
 	}, query, args...)
@@ -179,35 +196,43 @@ func scalar(db DB, query string, args ...any) (n int64, err error) {
 
 // first hands the row that a key finds to scan, or fails with ErrNotFound.
 func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	db, err := db.detached()
-	if err != nil {
-		return err
+	found := false
+	err := few(db, func(rows *sql.Rows) error {
+		found = true
+		return scan(rows)
+	}, query, args...)
+	if err == nil && !found {
+		return ErrNotFound
 	}
-	rows, err := db.query(query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	if !rows.Next() {
-		return cmp.Or(translate(rows.Err()), ErrNotFound)
-	}
-	return scan(rows)
+	return err
 }
 
-// all hands every row of a question about any number of rows to scan. It ends
-// with its request, or when its time is up.
-func all(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+// each hands every row of any query to scan. The query ends with its request,
+// or when its time is up.
+func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(db.ctx, queryTimeout)
 	defer cancel()
-	return each(DB{base: db.base, ctx: ctx}, scan, query, args...)
+	return db.run(ctx, scan, query, args)
 }
 
-// each hands every row to scan and closes the rows before it returns, so that
-// no caller asks the pool for a second connection while it holds a first.
-func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := db.query(query, args...)
-	if err != nil {
+// few is each for a query that an index keeps to a few rows: it is over sooner
+// than the goroutine would have started that database/sql keeps to watch a
+// context. It is not begun for a request that is over.
+func few(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	return db.run(context.Background(), scan, query, args)
+}
+
+// run closes the rows before it returns, so that no caller asks the pool for a
+// second connection while it holds a first.
+func (db DB) run(ctx context.Context, scan func(*sql.Rows) error, query string, args []any) error {
+	if err := db.gate.enter(db.ctx); err != nil {
 		return err
+	}
+	defer db.gate.leave()
+	// Past gorm, whose reflection costs more than the database does here.
+	rows, err := db.base.Statement.ConnPool.QueryContext(ctx, query, args...)
+	if err != nil {
+		return translate(err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {

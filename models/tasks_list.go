@@ -124,7 +124,7 @@ func SummarizeTasks(db DB, scope TaskScope, userIDs []int64, newest int) (map[in
 	q.filter("person_id IN ("+placeholders(len(args))+")", args...)
 	scope.filter(&q)
 	q.args = append(q.args, newest)
-	err := all(db, func(rows *sql.Rows) error {
+	err := each(db, func(rows *sql.Rows) error {
 		var person, id, total int64
 		if err := rows.Scan(&person, &id, &total); err != nil {
 			return err

@@ -61,10 +61,9 @@ func userWhere(db DB, condition string, args ...any) (User, error) {
 	return u, nil
 }
 
-// UserByLogin gives the account that a login name means, or ErrNotFound. A
-// confirmed address comes before a name, so that nobody can shadow another's
-// address by taking it as a name, nor a name by claiming it as an address that
-// was never confirmed.
+// UserByLogin gives the account that a login name means, or ErrNotFound. Where
+// one account has it as its name and another as its address, a confirmed
+// address comes first.
 func UserByLogin(db DB, usernameKey, emailKey string) (User, error) {
 	var found []User
 	err := db.gorm().Where("username_key = ? OR email_key = ?", usernameKey, emailKey).Find(&found).Error
@@ -100,7 +99,7 @@ func CreateUser(tx DB, u *User) error {
 
 // TakenNames tells which of the two another account than except holds.
 func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, email bool, err error) {
-	err = all(db, func(rows *sql.Rows) error {
+	err = each(db, func(rows *sql.Rows) error {
 		var name, address string
 		if err := rows.Scan(&name, &address); err != nil {
 			return err

@@ -102,7 +102,7 @@ func (w *writer) commit(first *write) {
 	handle := DB{base: tx, ctx: context.Background()}
 	for job := first; job != nil; {
 		batch = append(batch, job)
-		if err = handle.run(job); err != nil {
+		if err = handle.attempt(job); err != nil {
 			break // what waits still is not lost with this transaction
 		}
 		job = w.next(len(batch))
@@ -141,9 +141,9 @@ func (w *writer) next(taken int) *write {
 	return nil
 }
 
-// run runs one write in a savepoint. What fn fails with is the write's own
+// attempt runs one write in a savepoint. What fn fails with is the write's own
 // outcome; the error returned is of the transaction, which then is lost whole.
-func (db DB) run(job *write) error {
+func (db DB) attempt(job *write) error {
 	if job.err = job.ctx.Err(); job.err != nil {
 		return nil //nolint:nilerr // its client left before it began: no fault of the transaction
 	}

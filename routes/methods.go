@@ -79,7 +79,7 @@ func shadowed(table []Route) []Route {
 func methodsOf(table []Route, prefix string) func(path string) string {
 	return func(path string) string {
 		path, ok := strings.CutPrefix(path, prefix)
-		if !ok {
+		if !ok || strings.Contains(path, "//") {
 			return ""
 		}
 		if path != "/" {

@@ -81,6 +81,7 @@ func (s *AccountService) prepare(in NewAccount) (models.User, error) {
 	u := models.User{IsStaff: in.Staff, TimeZone: in.TimeZone, DateJoined: now, PasswordChangedAt: now}
 	u.Username, u.UsernameKey = checkUsername(fields, in.Username)
 	u.Email, u.EmailKey = checkEmail(fields, in.Email)
+	checkNameIsOwn(fields, u.Username, u.EmailKey)
 	checkPassword(fields, "password", in.Password, u.Username, u.Email)
 	if u.TimeZone == "" {
 		u.TimeZone = "UTC"
@@ -102,7 +103,10 @@ func (s *AccountService) create(ctx context.Context, in NewAccount) (models.User
 	if user.PasswordHash, err = s.passwords.Hash(ctx, in.Password); err != nil {
 		return models.User{}, err
 	}
-	err = s.store.Write(ctx, func(tx models.DB) error { return models.CreateUser(tx, &user) })
+	err = s.store.Write(ctx, func(tx models.DB) error {
+		user.ID = 0
+		return models.CreateUser(tx, &user)
+	})
 	return user, takenFields(s.store.Read(ctx), err, user)
 }
 

@@ -8,20 +8,14 @@ import (
 
 // Actor is who asks. The zero Actor is nobody in particular.
 type Actor struct {
-	UserID    int64
-	Username  string
-	SessionID int64
-	Staff     bool
+	UserID int64
+	Staff  bool
 	// Permissions are the words granted beyond owning; see Permissions().
 	Permissions []string
 }
 
 // Authenticated reports whether the actor is somebody.
 func (a Actor) Authenticated() bool { return a.UserID != 0 }
-
-// Operator is the actor of the command line: whoever can open the database
-// file may do everything.
-func Operator() Actor { return Actor{Staff: true} }
 
 // The words that may be granted to an account; staff hold all of them.
 const (
@@ -46,7 +40,7 @@ func Permissions() []string {
 // May reports whether the actor holds a word.
 func (a Actor) May(word string) bool { return a.Staff || slices.Contains(a.Permissions, word) }
 
-// actorOf makes the actor of a signed-in request from its rows.
-func actorOf(s models.Session, u models.User) Actor {
-	return Actor{UserID: u.ID, Username: u.Username, SessionID: s.ID, Staff: u.IsStaff, Permissions: stringList(u.Permissions)}
+// actorOf makes the actor of a signed-in request.
+func actorOf(u models.User) Actor {
+	return Actor{UserID: u.ID, Staff: u.IsStaff, Permissions: stringList(u.Permissions)}
 }

@@ -84,6 +84,14 @@ func checkUsername(fields Fields, username string) (name, key string) {
 	return name, key
 }
 
+// checkNameIsOwn complains of a name that is an address, unless it is the
+// account's own: people sign in with either, and one must not stand for two.
+func checkNameIsOwn(fields Fields, username, emailKey string) {
+	if address, ok := canonicalEmail(username); ok && address != emailKey {
+		fields.Add("username", "A name that is an e-mail address must be the account's own.")
+	}
+}
+
 // checkEmail gives the address as typed and its canonical key (lower case, the
 // domain in its ASCII form), or adds what is wrong with it.
 func checkEmail(fields Fields, email string) (address, key string) {

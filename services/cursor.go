@@ -96,6 +96,10 @@ type PageInfo struct {
 	Total              *int64
 }
 
+// MaxOffset bounds how many rows a page number may skip: they are read for
+// nothing.
+const MaxOffset = 1_000_000
+
 // paginate reads a page and finds its neighbours, by asking for one item more
 // than is wanted.
 func paginate[T any](c *Cursors, req PageRequest, read func(models.Page) ([]T, error), position func(models.Order, T) []any) ([]T, PageInfo, error) {
@@ -120,10 +124,13 @@ func paginate[T any](c *Cursors, req PageRequest, read func(models.Page) ([]T, e
 	var info PageInfo
 	if req.Number > 0 {
 		info.PrevPage = req.Number - 1
-		if more {
+		switch {
+		case more && (req.Number+1)*req.Size > MaxOffset: // from here on by cursor
+			info.Next, err = c.encode(req.List, place{Values: position(req.Order, items[len(items)-1])})
+		case more:
 			info.NextPage = req.Number + 1
 		}
-		return items, info, nil
+		return items, info, err
 	}
 	if len(items) == 0 {
 		return items, info, nil

@@ -41,11 +41,11 @@ func canSeeUser(a Actor, u models.User) bool {
 func canSeePrivateFields(a Actor, u models.User) bool { return isSelf(a, u) || a.May(PermViewUsers) }
 
 // canManageUser reports whether the actor may use a word on the account. A word
-// does not reach staff, nor those who hold a word that the actor does not:
-// whoever changes an account's address can own it.
+// is for what is not one's own, and does not reach staff, nor those who hold a
+// word that the actor does not: whoever changes an account's address can own it.
 func canManageUser(a Actor, u models.User, word string) bool {
 	beyond := func(held string) bool { return !a.May(held) }
-	return a.Staff || (a.May(word) && !u.IsStaff && !slices.ContainsFunc(stringList(u.Permissions), beyond))
+	return a.Staff || (a.May(word) && !isSelf(a, u) && !u.IsStaff && !slices.ContainsFunc(stringList(u.Permissions), beyond))
 }
 
 func canChangeUser(a Actor, u models.User) bool {

@@ -15,7 +15,7 @@ var (
 	alice    = Actor{UserID: 1}
 	bob      = Actor{UserID: 2}
 	staff    = Actor{UserID: 3, Staff: true}
-	operator = Operator()
+	operator = Actor{Staff: true}
 )
 
 // holding is a person who holds some words and nothing else.

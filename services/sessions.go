@@ -1,6 +1,7 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -80,7 +81,10 @@ func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error)
 		UserID: user.ID, Generation: 1, CreatedAt: now, RotatedAt: now, LastUsedAt: now,
 		ExpiresAt: now + s.cfg.TTL.Microseconds(), UserAgent: in.UserAgent, Address: in.Address,
 	}
-	err = s.store.Write(ctx, func(tx models.DB) error { return s.start(tx, user, hash, &session) })
+	err = s.store.Write(ctx, func(tx models.DB) error {
+		session.ID = 0
+		return s.start(tx, user, hash, &session)
+	})
 	if err != nil {
 		return TokenPair{}, err
 	}
@@ -131,14 +135,16 @@ func (s *SessionService) Refresh(ctx context.Context, raw string) (TokenPair, er
 	var user models.User
 	var refusal error // carried past the commit: a revocation outlives the refusal
 	err = s.store.Write(ctx, func(tx models.DB) (err error) {
+		refusal = nil
 		session, user, err = s.current(tx, claims, now)
 		if err != nil {
 			return err
 		}
 		switch {
 		case claims.Generation == session.Generation:
-			if _, err := models.RotateSession(tx, session.ID, session.Generation, now); err != nil {
-				return err
+			rotated, err := models.RotateSession(tx, session.ID, session.Generation, now)
+			if err != nil || !rotated {
+				return cmp.Or(err, errNotAlone)
 			}
 			session.Generation++
 			session.RotatedAt = now
@@ -159,6 +165,9 @@ func (s *SessionService) Refresh(ctx context.Context, raw string) (TokenPair, er
 	}
 	return s.pair(user, session)
 }
+
+// errNotAlone says that an engine broke its promise of serializable writes.
+var errNotAlone = errors.New("a session changed within the transaction that read it")
 
 // inGrace reports whether the token was the session's last but one, and spent
 // just now.
@@ -195,11 +204,11 @@ func (s *SessionService) Authenticate(ctx context.Context, raw string) (Actor, e
 	if err != nil {
 		return Actor{}, err
 	}
-	session, user, err := s.current(s.store.Read(ctx), claims, models.Micros(s.cfg.Now()))
+	_, user, err := s.current(s.store.Read(ctx), claims, models.Micros(s.cfg.Now()))
 	if err != nil {
 		return Actor{}, err
 	}
-	return actorOf(session, user), nil
+	return actorOf(user), nil
 }
 
 // Verify gives the claims of an access or refresh token that would be taken
@@ -229,6 +238,7 @@ func (s *SessionService) Logout(ctx context.Context, raw string) error {
 	}
 	ended := false
 	err = s.store.Write(ctx, func(tx models.DB) error {
+		ended = false
 		session, _, err := models.SessionUser(tx, claims.SessionID)
 		if errors.Is(err, models.ErrNotFound) {
 			return nil

@@ -51,8 +51,9 @@ func (s *TaskService) Create(ctx context.Context, actor Actor, in TaskPatch) (mo
 	}
 	now := models.Micros(s.now())
 	self := sql.NullInt64{Int64: actor.UserID, Valid: true}
-	task := models.Task{Tags: "[]", Private: s.defaultPrivate, PersonID: self, CreatedBy: self, CreatedAt: now}
+	var task models.Task
 	err := s.store.Write(ctx, func(tx models.DB) error {
+		task = models.Task{Tags: "[]", Private: s.defaultPrivate, PersonID: self, CreatedBy: self, CreatedAt: now}
 		if err := s.apply(tx, actor, &task, in, now); err != nil {
 			return err
 		}
@@ -161,8 +162,13 @@ func (s *TaskService) assign(tx models.DB, actor Actor, t *models.Task, person C
 
 // taskError turns what the store fails with into what a client is told.
 func taskError(err error) error {
-	if errors.Is(err, models.ErrNotFound) {
+	switch {
+	case errors.Is(err, models.ErrNotFound):
 		return ErrNotFound
+	case errors.Is(err, models.ErrReference):
+		// A person who was named is looked at in the same transaction: it is the
+		// caller whose account went away meanwhile.
+		return ErrUserInactive.Because(err)
 	}
 	return err
 }

@@ -144,9 +144,15 @@ type UserPatch struct {
 // there.
 func (p UserPatch) Check() error {
 	fields := Fields{}
-	checkUsername(fields, p.Username.To)
-	checkEmail(fields, p.Email.To)
-	checkTimeZone(fields, p.TimeZone.To)
+	if p.Username.Set {
+		checkUsername(fields, p.Username.To)
+	}
+	if p.Email.Set {
+		checkEmail(fields, p.Email.To)
+	}
+	if p.TimeZone.Set {
+		checkTimeZone(fields, p.TimeZone.To)
+	}
 	checkPermissions(fields, p.Permissions.To)
 	return fields.Err(invalidUser)
 }
@@ -163,6 +169,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	var attempted models.User
 	deactivated := false
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
+		deactivated = false
 		if view, err = s.view(tx, actor, id); err != nil {
 			return err
 		}
@@ -212,6 +219,9 @@ func applyUserPatch(actor Actor, u models.User, p UserPatch, now time.Time) (mod
 			fields.Add("email", "Ask the staff to change the address: a new one cannot be confirmed without mail.")
 		}
 		u.Email, u.EmailKey = checkEmail(fields, p.Email.To)
+	}
+	if p.Username.Set || p.Email.Set {
+		checkNameIsOwn(fields, u.Username, u.EmailKey)
 	}
 	if p.TimeZone.Set {
 		checkTimeZone(fields, p.TimeZone.To)
