@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -164,24 +163,22 @@ func (e *env) checked(c *config.Config) error {
 	return nil
 }
 
-// open gives the store, migrated, and the secret.
+// open gives the store, migrated, and the secret. The store comes first: what
+// is wrong with its place is said of it, and not of a secret beside it.
 func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, []byte, error) {
-	if info, err := os.Stat(filepath.Dir(c.DatabaseFile())); err != nil || !info.IsDir() {
-		return nil, nil, fmt.Errorf("the database's folder %s is not there", filepath.Dir(c.DatabaseFile()))
-	}
-	secret, file, made, err := c.LoadSecret()
-	if err != nil {
-		return nil, nil, usageError(err.Error())
-	}
-	if made {
-		log.Info("made a secret, from which every key is derived: keep the file, and keep it to yourself", "file", file)
-	}
 	store, applied, err := e.migrated(c, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(applied) > 0 {
 		log.Info("migrated the database", "migrations", applied)
+	}
+	secret, file, made, err := c.LoadSecret()
+	if err != nil {
+		return nil, nil, errors.Join(usageError(err.Error()), store.Close())
+	}
+	if made {
+		log.Info("made a secret, from which every key is derived: keep the file, and keep it to yourself", "file", file)
 	}
 	return store, secret, nil
 }

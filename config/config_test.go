@@ -373,3 +373,19 @@ func TestMarkdown_ListsEverySetting(t *testing.T) {
 		t.Errorf("no row %s in\n%s", want, table)
 	}
 }
+
+func TestSources_MisspeltNameInDotenvIsAProblem(t *testing.T) {
+	t.Parallel()
+	dotenv := filepath.Join(t.TempDir(), ".env")
+	if err := os.WriteFile(dotenv, []byte("DUETO_READ_ACESS=authenticated\nDUETO_SUPERUSER_PASSWORD=x\nOTHER=1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSources(dotenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Default()
+	if err := s.Check(&c); err == nil || err.Error() != dotenv+": there is no setting DUETO_READ_ACESS" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -52,8 +52,9 @@ func (c *Config) LoadSecret() (secret []byte, file string, made bool, err error)
 	if c.Secret != "" {
 		return []byte(c.Secret), "", false, nil
 	}
-	c.Derive()
-	file = c.SecretFile
+	derived := *c
+	derived.Derive()
+	file = derived.SecretFile
 	if _, err = os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		if made, err = makeSecret(file); err != nil {
 			return nil, file, false, fmt.Errorf("make the secret file: %w", err)

@@ -88,7 +88,11 @@ func (s *Store) Read(ctx context.Context) DB { return s.engine.read(ctx) }
 // nothing does. fn may run on another goroutine, must use only the handle it is
 // given, and should not compute for long: other writes wait behind it.
 func (s *Store) Write(ctx context.Context, fn func(tx DB) error) error {
-	return s.engine.write(ctx, fn)
+	err := s.engine.write(ctx, fn)
+	if errors.Is(err, ErrUnavailable) {
+		s.probed.Store(nil) // not ready until a probe succeeds
+	}
+	return err
 }
 
 // Migrate applies the migrations that the database lacks and returns their

@@ -140,14 +140,14 @@ func TestCLI_ConfigTellsWhatIsInForceAndFromWhere(t *testing.T) {
 		got[cells[0]] = [2]string{strings.Join(cells[1:last], " "), cells[last]}
 	}
 	want := map[string][2]string{
-		"addr": {"127.0.0.1:8000", "default"}, "public-url": {"", "default"}, "trusted-proxies": {"", "default"},
+		"addr": {"127.0.0.1:8000", "default"}, "public-url": {"http://127.0.0.1:8000", "default"}, "trusted-proxies": {"", "default"},
 		"cors-origins": {"https://a.example,https://b.example", "flag"},
 		"database":     {"sqlite:dueto.db", "default"}, "read-access": {"public", "default"}, "default-visibility": {"public", "default"},
 		"page-size": {"20", "environment"}, "max-page-size": {"100", "flag"},
 		"secret": {"********", "environment"}, "secret-file": {"", "default"}, "jwt-algorithm": {"HS512", "default"},
 		"access-ttl": {"1m30s", ".env"}, "refresh-ttl": {"24h0m0s", "default"}, "session-ttl": {"720h0m0s", "default"},
 		"refresh-grace": {"10s", "default"}, "activation-ttl": {"2h0m0s", "default"}, "password-cost": {"12", "default"},
-		"log-level": {"error", "flag"}, "log-format": {"", "default"},
+		"log-level": {"error", "flag"}, "log-format": {"json", "default"},
 	}
 	for name, w := range want {
 		if got[name] != w {
@@ -356,7 +356,7 @@ func TestCLI_PlaceThatCannotHoldADatabaseIsNamed(t *testing.T) {
 			if err := tt.make(p); err != nil {
 				t.Fatal(err)
 			}
-			for _, args := range [][]string{{"serve", "--addr=127.0.0.1:0"}, {"migrate"}, {"user", "activate", "alice"}} {
+			for _, args := range [][]string{{"serve", "--addr=127.0.0.1:0"}, {"migrate"}} {
 				p.with("DUETO_SECRET="+secret).run(append(args, "--database=sqlite:"+tt.database)...).want(1).
 					prints("", "dueto: open sqlite:"+tt.database+": the store is unavailable: open "+tt.database+": "+tt.reason+"\n")
 			}

@@ -127,7 +127,7 @@ func TestUsername_Bounds(t *testing.T) {
 	}
 	for sent, want := range map[string]string{
 		"abc": "abc", repeatText(150, "n"): repeatText(150, "n"), "A.b@c+d-e_9": "A.b@c+d-e_9", "ａｎｎｅ": "anne", "ＢＥＲＴＡ３": "BERTA3", "ﬁsh": "fish", "\u212aelvin": "Kelvin",
-		repeatText(75, "ﬀ"): repeatText(150, "f"), "me2": "me2", "mee": "mee", "...": "...", "x@example.com": "x@example.com", "①②③": "123",
+		repeatText(75, "ﬀ"): repeatText(150, "f"), "me2": "me2", "mee": "mee", "...": "...", "x@example": "x@example", "①②③": "123",
 	} {
 		w.sent++
 		got := register(sent).want(http.StatusCreated).object()["username"]

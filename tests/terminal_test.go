@@ -354,3 +354,15 @@ func TestNoInput_CreatesuperuserRefusesWhatRegisterRefuses(t *testing.T) {
 			want(1).prints("", "dueto: The user is not valid.\n"+strings.Join(lines, ""))
 	}
 }
+
+func TestUser_OnADatabaseThatIsNotThereMakesNone(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	for _, args := range [][]string{{"user", "activate", "alice"}, {"user", "deactivate", "alice"}, {"changepassword", "alice", "--no-input"}} {
+		p.with("DUETO_SUPERUSER_PASSWORD="+password).run(append(args, "--database=sqlite:typo.db")...).want(1).
+			prints("", "dueto: there is no database: stat typo.db: no such file or directory\n")
+	}
+	if left, err := os.ReadDir(p.dir); err != nil || len(left) > 0 {
+		t.Errorf("%v was left behind, %v", left, err)
+	}
+}
