@@ -40,7 +40,7 @@ func newHandler(b *testing.B) http.Handler {
 	cfg := config.Default()
 	cfg.PublicURL, cfg.Database, cfg.PasswordCost = "http://dueto.test", "sqlite:"+file, 4
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // formatting lines is part of the cost
-	store, err := models.Open(ctx, cfg.Database, models.Options{Logger: log})
+	store, err := models.Open(ctx, cfg.Database, models.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -166,7 +165,7 @@ func (e *env) checked(c *config.Config) error {
 // open gives the store, migrated, and the secret. The store comes first: what
 // is wrong with its place is said of it, and not of a secret beside it.
 func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, []byte, error) {
-	store, applied, err := e.migrated(c, log)
+	store, applied, err := e.migrated(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -184,8 +183,8 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, []byte, e
 }
 
 // migrated gives the store, and the migrations that it lacked until now.
-func (e *env) migrated(c *config.Config, log *slog.Logger) (*models.Store, []string, error) {
-	store, err := models.Open(e.ctx, c.Database, models.Options{Logger: log, Now: time.Now})
+func (e *env) migrated(c *config.Config) (*models.Store, []string, error) {
+	store, err := models.Open(e.ctx, c.Database, models.Options{})
 	if err != nil {
 		return nil, nil, err
 	}

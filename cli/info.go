@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -22,7 +21,7 @@ func (cmd *migrateCmd) Run(e *env) error {
 	if err := e.checked(&cmd.Config); err != nil {
 		return err
 	}
-	store, applied, err := e.migrated(&cmd.Config, slog.New(slog.DiscardHandler))
+	store, applied, err := e.migrated(&cmd.Config)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Conf
 	log := slog.New(slog.NewJSONHandler(a.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx := context.Background()
 	var err error
-	if a.Store, err = models.Open(ctx, a.Config.Database, models.Options{Logger: log, Now: clk.Now}); err != nil {
+	if a.Store, err = models.Open(ctx, a.Config.Database, models.Options{Now: clk.Now}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = a.Store.Migrate(ctx); err != nil {
