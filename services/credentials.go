@@ -87,7 +87,9 @@ func checkUsername(fields Fields, username string) (name, key string) {
 // checkNameIsOwn complains of a name that is an address, unless it is the
 // account's own: people sign in with either, and one must not stand for two.
 func checkNameIsOwn(fields Fields, username, emailKey string) {
-	if address, ok := canonicalEmail(username); ok && address != emailKey {
+	// Without an address of its own there is a complaint about that, or it is
+	// still to be asked for.
+	if address, ok := canonicalEmail(username); ok && emailKey != "" && address != emailKey {
 		fields.Add("username", "A name that is an e-mail address must be the account's own.")
 	}
 }

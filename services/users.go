@@ -158,8 +158,8 @@ func (p UserPatch) Check() error {
 }
 
 // Update changes an account. Oneself may change name and time zone; staff
-// everything, and those with users.change all but staff, permissions, and
-// staff accounts. It fails with CodeNotFound, CodePermissionDenied,
+// everything, and those with users.change all but staff and permissions, of
+// accounts that are not staff and hold no word that they do not. It fails with CodeNotFound, CodePermissionDenied,
 // CodePrecondition or CodeInvalid.
 func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch UserPatch, expected Expected) (UserView, error) {
 	if !actor.Authenticated() {
