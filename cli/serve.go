@@ -42,6 +42,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	if err := e.checked(&cfg); err != nil {
 		return err
 	}
+	cfg.Derive()
 	log, flush := newLogger(e.stderr, &cfg)
 	defer flush()
 	for _, w := range append(cfg.Warnings(), e.sources.Warnings()...) {
@@ -58,7 +59,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		return fmt.Errorf("listen: %w", err)
 	}
 	local := config.LocalURL(listener.Addr().String())
-	if cfg.PublicURL == "" {
+	if cfg.PublicURL == "" { // port 0: known only now
 		cfg.PublicURL = local
 	}
 	draining := new(atomic.Bool)

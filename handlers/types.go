@@ -86,9 +86,6 @@ type moment sql.NullInt64
 
 func momentOf(micros int64) moment { return moment{Int64: micros, Valid: true} }
 
-// MarshalJSON implements json.Marshaler.
-func (m moment) MarshalJSON() ([]byte, error) { return appendMoment(nil, m), nil }
-
 // appendMoment writes a time several times faster than time.Format does.
 func appendMoment(b []byte, m moment) []byte {
 	if !m.Valid {
@@ -118,9 +115,6 @@ func append2(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'
 
 // reference is the id of another row in an answer, or null.
 type reference sql.NullInt64
-
-// MarshalJSON implements json.Marshaler.
-func (r reference) MarshalJSON() ([]byte, error) { return appendReference(nil, r), nil }
 
 func appendReference(b []byte, r reference) []byte {
 	if !r.Valid {

@@ -79,6 +79,8 @@ type listQuery struct {
 	sel   string // SELECT ... FROM ...
 	where []string
 	args  []any
+	// narrowed is whether it has conditions besides its scope.
+	narrowed bool
 }
 
 func (q *listQuery) filter(condition string, args ...any) {
@@ -113,7 +115,7 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 	order := p.Order.withID()
 	exprs, terms := orderBy(cols, order, p.Backward)
 	read := each
-	if len(order) <= 2 && p.Offset == 0 && len(q.where) <= 1 { // an index has the order, and nothing but the scope to skip
+	if len(order) <= 2 && p.Offset == 0 && !q.narrowed { // an index has the order, and nothing but the scope to skip
 		read = few
 	}
 	if p.Position == nil {

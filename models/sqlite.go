@@ -29,7 +29,6 @@ const lockWait = 5 * time.Second
 // sqliteEngine is one file: a pool of readers, and one writer whose queue is
 // committed together.
 type sqliteEngine struct {
-	path    string
 	readers *sql.DB
 	reads   atomic.Pointer[gorm.DB]
 	gate    gate
@@ -52,11 +51,9 @@ var sharedPragmas = []pragma{
 	{"cell_size_check", "ON", "1"},                 // notice a damaged page when it is read
 }
 
-var writerPragmas = append([]pragma{
-	{"busy_timeout", "5000", "5000"},
-	{"journal_mode", "WAL", "wal"}, // readers do not wait for the writer
-	{"synchronous", "FULL", "2"},   // an acknowledged write survives power loss
-}, sharedPragmas...)
+var writerPragmas = append(sharedPragmas[:len(sharedPragmas):len(sharedPragmas)],
+	pragma{"journal_mode", "WAL", "wal"}, // readers do not wait for the writer
+	pragma{"synchronous", "FULL", "2"})   // an acknowledged write survives power loss
 
 var readerPragmas = append(sharedPragmas[:len(sharedPragmas):len(sharedPragmas)],
 	pragma{"query_only", "ON", "1"}) // a read handle cannot write by mistake
@@ -81,7 +78,7 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 	if err := inspectSQLite(ctx, path); err != nil {
 		return nil, err
 	}
-	e := &sqliteEngine{path: path}
+	e := &sqliteEngine{}
 	defer func() {
 		if err != nil {
 			_ = e.close()

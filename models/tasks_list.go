@@ -54,6 +54,7 @@ type TaskFilter struct {
 func (f TaskFilter) query(sel string) listQuery {
 	q := listQuery{sel: sel}
 	f.Scope.filter(&q)
+	scope := len(q.where)
 	if f.Person != nil {
 		q.filter("person_id = ?", *f.Person)
 	}
@@ -87,6 +88,7 @@ func (f TaskFilter) query(sel string) listQuery {
 	if f.Overdue != nil && !*f.Overdue {
 		q.filter("(done = TRUE OR "+dueLast+" >= ?)", f.Now)
 	}
+	q.narrowed = len(q.where) > scope
 	return q
 }
 

@@ -33,7 +33,7 @@ const AccessLine = middleware.AccessLine
 
 // Deps is what the server is made of. Tests give their own clock.
 type Deps struct {
-	// Config must have been validated, and have its PublicURL set.
+	// Config must have passed its Check, and have its PublicURL set.
 	Config config.Config
 	Secret []byte
 	Store  *models.Store

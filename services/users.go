@@ -37,9 +37,6 @@ type UserView struct {
 	Private bool
 }
 
-// Permissions gives the words granted to the account.
-func (v UserView) Permissions() []string { return stringList(v.User.Permissions) }
-
 // Version identifies the state of what is seen. That of the public members
 // does not move with the private ones.
 func (v UserView) Version() string {
