@@ -79,7 +79,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Exit(func(int) { panic(errExit) }),
 		kong.ValueFormatter(withDefault),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.ExplicitGroups([]kong.Group{{Key: "Server", Title: "Server:"}, {Key: "Data", Title: "Data:"}, {Key: "Accounts", Title: "Accounts:"}, {Key: "Log", Title: "Log:"}}),
+		kong.ExplicitGroups([]kong.Group{{Key: "Server", Title: "Server:"}, {Key: "Data", Title: "Data:"}, {Key: "Accounts", Title: "Accounts:"}, {Key: "Mail", Title: "Mail:"}, {Key: "Log", Title: "Log:"}}),
 	)
 	parser, err := kong.New(new(commands), options...)
 	if err != nil {

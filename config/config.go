@@ -26,6 +26,7 @@ type Config struct {
 
 	TrustedProxies []string `group:"Server" placeholder:"ADDR" help:"Proxies (addresses or networks) whose X-Forwarded-For is believed."`
 	CORSOrigins    []string `group:"Server" name:"cors-origins" placeholder:"ORIGIN" help:"Origins, such as https://app.example.com, whose pages may call the API."`
+	Throttle       string   `group:"Server" default:"on" placeholder:"WORD" help:"Whether requests are limited by address, and failed logins by account: on or off."`
 
 	Database          string `group:"Data" default:"sqlite:dueto.db" placeholder:"URL" help:"The database: sqlite:FILE."`
 	ReadAccess        string `group:"Data" default:"public" placeholder:"WHO" help:"Who may read tasks and users: public or authenticated."`
@@ -33,16 +34,25 @@ type Config struct {
 	PageSize          int    `group:"Data" default:"50" placeholder:"N" help:"Length of a page of a list that is asked for without page_size."`
 	MaxPageSize       int    `group:"Data" default:"200" placeholder:"N" help:"Greatest page_size."`
 
-	Secret       Secret        `group:"Accounts" placeholder:"TEXT" help:"What every key is derived from: at least 32 bytes. Better kept in a file."`
-	SecretFile   string        `group:"Accounts" placeholder:"FILE" help:"File that holds the secret, made at first start if there is none. Default: dueto.secret beside the database."`
-	JWTAlgorithm string        `group:"Accounts" name:"jwt-algorithm" default:"HS512" placeholder:"NAME" help:"How tokens are signed: HS256, HS384 or HS512."`
+	Secret       Secret   `group:"Accounts" placeholder:"TEXT" help:"What every key is derived from: at least 32 bytes. Better kept in a file."`
+	SecretFile   string   `group:"Accounts" placeholder:"FILE" help:"File that holds the secret, made at first start if there is none. Default: dueto.secret beside the database."`
+	AuthModes    []string `group:"Accounts" default:"json,one-cookie,two-cookies" placeholder:"MODE" help:"How tokens may be carried: json, one-cookie, two-cookies."`
+	JWTAlgorithm string   `group:"Accounts" name:"jwt-algorithm" default:"HS512" placeholder:"NAME" help:"How access tokens are signed: HS256, HS384, HS512, RS256, ES256 or EdDSA."`
+
+	JWTSigningKey    KeySource   `group:"Accounts" name:"jwt-signing-key" placeholder:"FILE" help:"Private key of RS256, ES256 or EdDSA: a PEM file, or the PEM itself. Keys after the first one still verify."`
+	JWTVerifyingKeys []KeySource `group:"Accounts" name:"jwt-verifying-keys" placeholder:"FILE" help:"Further public keys whose access tokens are accepted, as PEM."`
+
 	AccessTTL    time.Duration `group:"Accounts" name:"access-ttl" default:"5m" placeholder:"TIME" help:"Lifetime of an access token."`
 	RefreshTTL   time.Duration `group:"Accounts" name:"refresh-ttl" default:"24h" placeholder:"TIME" help:"Lifetime of a refresh token."`
 	SessionTTL   time.Duration `group:"Accounts" name:"session-ttl" default:"720h" placeholder:"TIME" help:"Time after a login at which the session ends, however often it is refreshed."`
 	RefreshGrace time.Duration `group:"Accounts" default:"10s" placeholder:"TIME" help:"How long a spent refresh token still gives its successor; 0s is strict."`
 
-	ActivationTTL time.Duration `group:"Accounts" name:"activation-ttl" default:"2h" placeholder:"TIME" help:"Lifetime of a confirmation link."`
+	ActivationTTL time.Duration `group:"Accounts" name:"activation-ttl" default:"2h" placeholder:"TIME" help:"Lifetime of a link that confirms an account or an address."`
+	ResetTTL      time.Duration `group:"Accounts" name:"reset-ttl" default:"1h" placeholder:"TIME" help:"Lifetime of a link that resets a password."`
 	PasswordCost  int           `group:"Accounts" default:"12" placeholder:"N" help:"Cost of bcrypt, 4 to 15; each step doubles the work."`
+
+	SMTPURL  ServerURL `group:"Mail" name:"smtp-url" placeholder:"URL" help:"Mail server: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://... (TLS). None: messages wait in the outbox."`
+	MailFrom string    `group:"Mail" placeholder:"ADDRESS" help:"Sender of the mail, such as Dueto <todo@example.com>."`
 
 	LogLevel  string `group:"Log" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
 	LogFormat string `group:"Log" placeholder:"FORMAT" help:"text or json. Default: text on a terminal, else json."`
@@ -96,7 +106,14 @@ func (c *Config) problems() problems {
 	p.unless(isDatabase(c.Database), "database", "it is not sqlite:FILE") // a password in it stays untold
 	p.oneOf("read-access", c.ReadAccess, "public", "authenticated")
 	p.oneOf("default-visibility", c.DefaultVisibility, "public", "private")
-	p.oneOf("jwt-algorithm", c.JWTAlgorithm, "HS256", "HS384", "HS512")
+	p.oneOf("throttle", c.Throttle, "on", "off")
+	p.unless(len(c.AuthModes) > 0, "auth-modes", "none is allowed; there are: %s", strings.Join(authModes, ", "))
+	for _, m := range c.AuthModes {
+		p.oneOf("auth-modes", m, authModes...)
+	}
+	p.oneOf("jwt-algorithm", c.JWTAlgorithm, append(hmacAlgorithms, keyAlgorithms...)...)
+	p.checkKeys(c)
+	p.checkMail(c)
 	p.oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
 	p.oneOf("log-format", c.LogFormat, "", "text", "json")
 	p.unless(c.MaxPageSize >= 1 && c.MaxPageSize <= 1000, "max-page-size", "%d is not between 1 and 1000", c.MaxPageSize)
@@ -106,6 +123,7 @@ func (c *Config) problems() problems {
 	p.positive("refresh-ttl", c.RefreshTTL)
 	p.positive("session-ttl", c.SessionTTL)
 	p.positive("activation-ttl", c.ActivationTTL)
+	p.positive("reset-ttl", c.ResetTTL)
 	p.unless(c.RefreshGrace >= 0 && c.RefreshGrace <= time.Hour, "refresh-grace", "%s is not between 0s and 1h", c.RefreshGrace)
 	if c.Secret != "" {
 		p.unless(c.SecretFile == "", "secret", "set either secret or secret-file")

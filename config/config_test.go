@@ -21,10 +21,11 @@ const goodSecret = "7Qm2vXc9Lr4TzB8nKd1WfH6yJp3GsA5eUo0RiVtE" //nolint:gosec // 
 
 // settings are all there are, in the order of the help.
 var settings = []string{
-	"addr", "public-url", "trusted-proxies", "cors-origins",
+	"addr", "public-url", "trusted-proxies", "cors-origins", "throttle",
 	"database", "read-access", "default-visibility", "page-size", "max-page-size",
-	"secret", "secret-file", "jwt-algorithm", "access-ttl", "refresh-ttl", "session-ttl", "refresh-grace",
-	"activation-ttl", "password-cost",
+	"secret", "secret-file", "auth-modes", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys",
+	"access-ttl", "refresh-ttl", "session-ttl", "refresh-grace",
+	"activation-ttl", "reset-ttl", "password-cost", "smtp-url", "mail-from",
 	"log-level", "log-format",
 }
 
@@ -218,7 +219,19 @@ func TestCheck_Refuses(t *testing.T) {
 			"", "dueto.db", "sqlite:", "postgres://localhost/dueto", "SQLITE:dueto.db")},
 		{"read-access", each(func(c *Config, v string) { c.ReadAccess = v }, "", "Public", "private")},
 		{"default-visibility", each(func(c *Config, v string) { c.DefaultVisibility = v }, "", "secret")},
-		{"jwt-algorithm", each(func(c *Config, v string) { c.JWTAlgorithm = v }, "", "none", "hs512", "RS256")},
+		{"jwt-algorithm", each(func(c *Config, v string) { c.JWTAlgorithm = v }, "", "none", "hs512", "RS512", "PS256", "eddsa")},
+		{"jwt-signing-key", each(func(c *Config, v string) { c.JWTAlgorithm = v }, "RS256", "ES256", "EdDSA")},
+		{"jwt-signing-key", each(func(c *Config, v KeySource) { c.JWTSigningKey = v }, "key.pem")},
+		{"jwt-verifying-keys", each(func(c *Config, v KeySource) { c.JWTVerifyingKeys = []KeySource{v} }, "key.pem")},
+		{"auth-modes", each(func(c *Config, v []string) { c.AuthModes = v }, nil, []string{"cookie"}, []string{"json", ""})},
+		{"throttle", each(func(c *Config, v string) { c.Throttle = v }, "", "ON", "true")},
+		{"reset-ttl", each(func(c *Config, v time.Duration) { c.ResetTTL = v }, -time.Hour, 0, 5*year+1)},
+		{"mail-from", each(func(c *Config, v string) { c.MailFrom = v }, "nobody", "a@b, c@d")},
+		{"mail-from", each(func(c *Config, v ServerURL) { c.SMTPURL = v }, "smtp://mail.example.com")},
+		{"smtp-url", each(func(c *Config, v ServerURL) { c.SMTPURL, c.MailFrom = v, "todo@example.com" },
+			"mail.example.com:587", "http://mail.example.com", "smtp://", "smtp://mail.example.com/inbox", "smtp://mail.example.com?x=1",
+			"smtp://mail.example.com?tls=off", "smtps://mail.example.com?tls=none", "smtp://user@mail.example.com",
+			"smtp://user:word@mail.example.com?tls=none", "smtp://user:wo%zzrd@mail.example.com")},
 		{"log-level", each(func(c *Config, v string) { c.LogLevel = v }, "", "trace", "INFO")},
 		{"log-format", each(func(c *Config, v string) { c.LogFormat = v }, "xml")},
 		{"page-size", each(func(c *Config, v int) { c.PageSize = v }, -1, 0, 201)},
@@ -387,5 +400,27 @@ func TestSources_MisspeltNameInDotenvIsAProblem(t *testing.T) {
 	c := Default()
 	if err := s.Check(&c); err == nil || err.Error() != dotenv+": there is no setting DUETO_READ_ACESS" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestSettings_NoPasswordOrKeyIsPrinted(t *testing.T) {
+	t.Parallel()
+	const hidden = "hunter2hunter2"
+	key := pemStart + "PRIVATE KEY-----\n" + hidden + "\n-----END PRIVATE KEY-----\n"
+	_, list, err := load(t, []string{"--smtp-url=smtp://user:" + hidden + "@mail.example.com", "--mail-from=todo@example.com",
+		"--jwt-algorithm=ES256", "--jwt-signing-key=" + key, "--jwt-verifying-keys=old.pem," + key}, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if printed := fmt.Sprint(list); strings.Contains(printed, hidden) || !strings.Contains(printed, "user:********@mail.example.com") || !strings.Contains(printed, "old.pem,********") {
+		t.Errorf("got %s", printed)
+	}
+	c := Default()
+	c.SMTPURL, c.JWTSigningKey = ServerURL("ftp://user:"+hidden+"@mail.example.com/"), KeySource(key)
+	if err := c.Check(); err == nil || strings.Contains(err.Error(), hidden) {
+		t.Errorf("got %v", err)
+	}
+	if out, err := json.Marshal(c); err != nil || strings.Contains(string(out)+fmt.Sprintf("%+v %#v", c, c), hidden) {
+		t.Errorf("%v, or it is printed", err)
 	}
 }

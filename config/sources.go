@@ -157,8 +157,15 @@ func (s *Sources) InForce(flags []*kong.Flag) []Setting {
 			continue
 		}
 		value := fmt.Sprint(f.Target.Interface())
-		if items, ok := f.Target.Interface().([]string); ok {
+		switch items := f.Target.Interface().(type) {
+		case []string:
 			value = strings.Join(items, ",")
+		case []KeySource:
+			names := make([]string, len(items))
+			for i, item := range items {
+				names[i] = item.String()
+			}
+			value = strings.Join(names, ",")
 		}
 		from, ok := s.origin[f.Name]
 		if !ok {

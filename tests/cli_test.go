@@ -147,6 +147,8 @@ func TestCLI_ConfigTellsWhatIsInForceAndFromWhere(t *testing.T) {
 		"secret": {"********", "environment"}, "secret-file": {"", "default"}, "jwt-algorithm": {"HS512", "default"},
 		"access-ttl": {"1m30s", ".env"}, "refresh-ttl": {"24h0m0s", "default"}, "session-ttl": {"720h0m0s", "default"},
 		"refresh-grace": {"10s", "default"}, "activation-ttl": {"2h0m0s", "default"}, "password-cost": {"12", "default"},
+		"throttle": {"on", "default"}, "auth-modes": {"json,one-cookie,two-cookies", "default"}, "reset-ttl": {"1h0m0s", "default"},
+		"jwt-signing-key": {"", "default"}, "jwt-verifying-keys": {"", "default"}, "smtp-url": {"", "default"}, "mail-from": {"", "default"},
 		"log-level": {"error", "flag"}, "log-format": {"json", "default"},
 	}
 	for name, w := range want {
