@@ -201,23 +201,38 @@ func (h *UserHandler) Delete(c *gin.Context) error {
 }
 
 // UserListQuery names the parameters of GET /users.
-var UserListQuery = []string{"page_size", "cursor", "page", "count", "ordering", "fields"}
+var UserListQuery = []string{
+	"page_size", "cursor", "page", "count", "ordering", "fields",
+	"is_active", "is_staff", "never_activated", "search",
+}
 
 // List answers GET /users.
 func (h *UserHandler) List(c *gin.Context) error {
 	q := newQuery(c)
+	filter := userFilter(q)
 	page := q.page("/users", h.paging, models.UserSortKeys())
 	picked := pick(q, userMembers)
 	if err := q.err(); err != nil {
 		return err
 	}
-	views, info, err := h.users.List(c.Request.Context(), middleware.Actor(c), page)
+	views, info, err := h.users.List(c.Request.Context(), middleware.Actor(c), filter, page)
 	if err != nil {
 		return err
 	}
 	setPageHeaders(c, q, h.links.To("/users"), info)
 	view := func(v *services.UserView) userView { return userView{UserView: *v, base: h.links.base} }
 	return sendList(c, views, view, func(u *userView) []member[userView] { return allowed(picked, u) })
+}
+
+func userFilter(q *query) services.UserQuery {
+	f := services.UserQuery{Active: q.bool("is_active"), Staff: q.bool("is_staff"), NeverActivated: q.bool("never_activated")}
+	if text, ok := q.text("search"); ok {
+		var complaint string
+		if f.Search, complaint = services.SearchWords(text); complaint != "" {
+			q.fields.Add("search", complaint)
+		}
+	}
+	return f
 }
 
 // allowed leaves out the members that the account's reader is not shown.

@@ -28,6 +28,7 @@ var statuses = map[services.Code]int{
 	services.CodeNotFound:         http.StatusNotFound,
 	services.CodeMethodNotAllowed: http.StatusMethodNotAllowed,
 	services.CodeAlreadyActive:    http.StatusConflict,
+	services.CodeConflict:         http.StatusConflict,
 	services.CodePrecondition:     http.StatusPreconditionFailed,
 	services.CodeTooLarge:         http.StatusRequestEntityTooLarge,
 	services.CodeUnsupportedMedia: http.StatusUnsupportedMediaType,

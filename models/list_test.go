@@ -163,17 +163,26 @@ func sortsAll(step string) bool {
 func TestListUsers_EveryPageIsReadFromAnIndex(t *testing.T) {
 	t.Parallel()
 	s := openMigrated(t)
-	for _, key := range UserSortKeys() {
-		for _, desc := range []bool{false, true} {
-			db, explained := explaining(t, s)
-			order := Order{{Name: key, Desc: desc}}
-			page := Page{Order: order, Limit: 50}
-			if _, err := ListUsers(db, UserScope{}, page); err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range explained.sent {
-				if plan := strings.Join(p.plan, "; "); sortsAll(plan) {
-					t.Errorf("%s\n\tis run as %q", p.tail(), plan)
+	yes, no, all := true, false, UserScope{All: true}
+	for name, f := range map[string]UserFilter{
+		"all": {}, "search": {Search: []string{"ann", "example"}}, "search by staff": {Scope: all, Search: []string{"ann", "example"}},
+		"active": {Scope: all, Active: &yes}, "not active": {Scope: all, Active: &no},
+		"staff": {Scope: all, Staff: &yes}, "never activated": {Scope: all, NeverActivated: &yes},
+		"all of them": {Scope: all, Active: &no, Staff: &no, NeverActivated: &no, Search: []string{"ann"}},
+	} {
+		for _, key := range UserSortKeys() {
+			for _, desc := range []bool{false, true} {
+				db, explained := explaining(t, s)
+				page := Page{Order: Order{{Name: key, Desc: desc}}, Limit: 50}
+				for _, page.Position = range [][]any{nil, UserPosition(page.Order, User{ID: 7, UsernameKey: "bob"})} {
+					if _, err := ListUsers(db, f, page); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, p := range explained.sent {
+					if plan := strings.Join(p.plan, "; "); sortsAll(plan) {
+						t.Errorf("%s: %s\n\tis run as %q", name, p.tail(), plan)
+					}
 				}
 			}
 		}

@@ -139,47 +139,5 @@ func DeleteUser(tx DB, id, now int64) error {
 	return nil
 }
 
-var userSorts = sortColumns[User]{
-	"id":          column("id", func(u User) any { return u.ID }),
-	"username":    column("username_key", func(u User) any { return u.UsernameKey }),
-	"date_joined": column("date_joined", func(u User) any { return u.DateJoined }),
-}
-
-// UserSortKeys lists the keys that accounts can be ordered by.
-func UserSortKeys() []string { return userSorts.names() }
-
-// UserPosition gives an account's place in an order, for Page.Position.
-func UserPosition(order Order, u User) []any { return userSorts.position(order, u) }
-
-// UserScope says whose eyes accounts are read with: the active ones and one's
-// own. UserID 0 is nobody.
-type UserScope struct {
-	UserID int64
-	All    bool
-}
-
-func (s UserScope) query(sel string) listQuery {
-	q := listQuery{sel: sel}
-	switch {
-	case s.All:
-	case s.UserID == 0:
-		q.filter("activated_at IS NOT NULL AND disabled_at IS NULL")
-	default:
-		q.filter("((activated_at IS NOT NULL AND disabled_at IS NULL) OR id = ?)", s.UserID)
-	}
-	return q
-}
-
-// ListUsers reads one page of the accounts in scope.
-func ListUsers(db DB, scope UserScope, p Page) ([]User, error) {
-	return list(db, scope.query("SELECT "+userColumns+" FROM users"), userSorts, p, scanUser)
-}
-
-// CountUsers counts the accounts in scope.
-func CountUsers(db DB, scope UserScope) (int64, error) {
-	q := scope.query("SELECT count(*) FROM users")
-	return scalar(db, q.sql(""), q.args...)
-}
-
 // placeholders gives n parameters, comma-separated.
 func placeholders(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }

@@ -27,6 +27,7 @@ const (
 	CodeNotFound         Code = "not_found"
 	CodeMethodNotAllowed Code = "method_not_allowed"
 	CodeAlreadyActive    Code = "already_active"
+	CodeConflict         Code = "conflict"
 	CodePrecondition     Code = "precondition_failed"
 	CodeTooLarge         Code = "too_large"
 	CodeUnsupportedMedia Code = "unsupported_media_type"

@@ -107,26 +107,6 @@ func (s *UserService) views(db models.DB, actor Actor, users []models.User) ([]U
 	return views, nil
 }
 
-// List gives a page of the accounts that the actor can see. Anybody may call
-// it. It fails with CodeInvalid on a cursor that is not one of this list's.
-func (s *UserService) List(ctx context.Context, actor Actor, page PageRequest) ([]UserView, PageInfo, error) {
-	db := s.store.Read(ctx)
-	users, info, err := paginate(s.cursors, page, func(p models.Page) ([]models.User, error) {
-		return models.ListUsers(db, userScope(actor), p)
-	}, models.UserPosition)
-	if err != nil {
-		return nil, info, err
-	}
-	if page.Count {
-		info.Total = new(int64)
-		if *info.Total, err = models.CountUsers(db, userScope(actor)); err != nil {
-			return nil, info, err
-		}
-	}
-	views, err := s.views(db, actor, users)
-	return views, info, err
-}
-
 // UserPatch says what to change of an account.
 type UserPatch struct {
 	Username    Change[string]
@@ -156,17 +136,16 @@ func (p UserPatch) Check() error {
 
 // Update changes an account. Oneself may change name and time zone; staff
 // everything, and those with users.change all but staff and permissions, of
-// accounts that are not staff and hold no word that they do not. It fails with CodeNotFound, CodePermissionDenied,
-// CodePrecondition or CodeInvalid.
+// accounts that are not staff and hold no word that they do not. It fails with
+// CodeNotFound, CodePermissionDenied, CodePrecondition, CodeInvalid, or
+// CodeConflict where no active staff would be left.
 func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch UserPatch, expected Expected) (UserView, error) {
 	if !actor.Authenticated() {
 		return UserView{}, ErrNotAuthenticated
 	}
 	var view UserView
-	var attempted models.User
-	deactivated := false
+	var before, attempted models.User
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
-		deactivated = false
 		if view, err = s.view(tx, actor, id); err != nil {
 			return err
 		}
@@ -176,16 +155,18 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 		if err := expected.check(view.Version()); err != nil {
 			return err
 		}
-		before := view.User
+		before = view.User
 		attempted, err = applyUserPatch(actor, before, patch, s.now())
 		if err != nil {
+			return err
+		}
+		if err := keepsStaff(tx, before, attempted); err != nil {
 			return err
 		}
 		if before.Active() && !attempted.Active() {
 			if _, err := models.RevokeSessionsOf(tx, id, models.Micros(s.now())); err != nil {
 				return err
 			}
-			deactivated = true
 		}
 		if err := models.UpdateUser(tx, &attempted); err != nil {
 			return err
@@ -197,9 +178,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	if err != nil {
 		return UserView{}, takenFields(s.store.Read(ctx), err, attempted)
 	}
-	if deactivated {
-		s.events.record(ctx, "deactivated", id, "by", actor.UserID)
-	}
+	s.recordChange(ctx, actor, before, attempted)
 	return view, nil
 }
 
@@ -252,7 +231,8 @@ type DeleteUser struct {
 
 // Delete removes an account. Oneself may call it with one's password, staff
 // and those with users.delete without. It fails with CodeNotFound,
-// CodePermissionDenied, CodePrecondition, or CodeInvalid on a wrong password.
+// CodePermissionDenied, CodePrecondition, CodeInvalid on a wrong password, or
+// CodeConflict where no active staff would be left.
 func (s *UserService) Delete(ctx context.Context, actor Actor, id int64, in DeleteUser, expected Expected) error {
 	if !actor.Authenticated() {
 		return ErrNotAuthenticated
@@ -279,6 +259,9 @@ func (s *UserService) Delete(ctx context.Context, actor Actor, id int64, in Dele
 			return ErrPermissionDenied
 		}
 		if err := expected.check(now.Version()); err != nil {
+			return err
+		}
+		if err := keepsStaff(tx, now.User, models.User{}); err != nil {
 			return err
 		}
 		if in.WithTasks {
