@@ -34,6 +34,11 @@ type commands struct {
 	User            struct {
 		Activate   activateCmd   `cmd:"" help:"Confirm an account, or lift its deactivation."`
 		Deactivate deactivateCmd `cmd:"" help:"Keep an account from signing in and end its sessions."`
+		List       userListCmd   `cmd:"" help:"Print the accounts."`
+		Grant      grantCmd      `cmd:"" help:"Let an account do more than what owning allows."`
+		Revoke     revokeCmd     `cmd:"" help:"Take back what was granted."`
+		Promote    promoteCmd    `cmd:"" help:"Make an account staff, who may do everything."`
+		Demote     demoteCmd     `cmd:"" help:"Make an account staff no longer."`
 	} `cmd:"" help:"Administer accounts."`
 	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
 	Routes  routesCmd  `cmd:"" help:"Print the routes of the API."`

@@ -22,6 +22,11 @@ var cliCommands = map[string][]string{
 	"changepassword":  {"no-input"},
 	"user activate":   nil,
 	"user deactivate": nil,
+	"user list":       {"staff", "inactive", "never-activated", "search"},
+	"user grant":      nil,
+	"user revoke":     nil,
+	"user promote":    nil,
+	"user demote":     nil,
 }
 
 func matches(pattern, text string) (list []string) {
@@ -93,7 +98,8 @@ func TestCLI_MistakesExitTwoAndNameTheWord(t *testing.T) {
 		{[]string{"version", "--addr=:1"}, "--addr"},
 		{[]string{"user"}, "activate"},
 		{[]string{"user", "activate"}, "<username>"},
-		{[]string{"user", "promote", "alice"}, "promote"},
+		{[]string{"user", "crown", "alice"}, "crown"},
+		{[]string{"user", "grant", "alice"}, "<word>"},
 		{[]string{"changepassword"}, "<username>"},
 		{[]string{"serve", "--addr"}, "--addr"},
 	} {
