@@ -38,7 +38,7 @@ func newHandler(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	cfg := config.Default()
-	cfg.PublicURL, cfg.Database, cfg.PasswordCost = "http://dueto.test", "sqlite:"+file, 4
+	cfg.PublicURL, cfg.Database, cfg.PasswordCost, cfg.Throttle = "http://dueto.test", "sqlite:"+file, 4, "off"
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // formatting lines is part of the cost
 	store, err := models.Open(ctx, cfg.Database, models.Options{})
 	if err != nil {

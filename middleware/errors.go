@@ -32,6 +32,7 @@ var statuses = map[services.Code]int{
 	services.CodePrecondition:     http.StatusPreconditionFailed,
 	services.CodeTooLarge:         http.StatusRequestEntityTooLarge,
 	services.CodeUnsupportedMedia: http.StatusUnsupportedMediaType,
+	services.CodeThrottled:        http.StatusTooManyRequests,
 	services.CodeBusy:             http.StatusServiceUnavailable,
 	services.CodeStorage:          http.StatusServiceUnavailable,
 	services.CodeTimeout:          http.StatusServiceUnavailable,

@@ -279,7 +279,8 @@ func TestKnownError_IsRenderedByItsCode(t *testing.T) {
 		services.CodeUserInactive: 401, services.CodeNoActiveAccount: 401,
 		services.CodePermissionDenied: 403, services.CodeNotFound: 404, services.CodeMethodNotAllowed: 405,
 		services.CodeAlreadyActive: 409, services.CodeConflict: 409, services.CodePrecondition: 412, services.CodeTooLarge: 413, services.CodeUnsupportedMedia: 415,
-		services.CodeBusy: 503, services.CodeStorage: 503, services.CodeTimeout: 503,
+		services.CodeThrottled: 429,
+		services.CodeBusy:      503, services.CodeStorage: 503, services.CodeTimeout: 503,
 		services.CodeInternal: 500,
 	}
 	for code, status := range statuses {

@@ -38,6 +38,21 @@ func SessionUser(db DB, sessionID int64) (Session, User, error) {
 	return s, u, err
 }
 
+// SessionAddresses gives where an account's sessions began, those that are over
+// included as long as they are kept.
+func SessionAddresses(db DB, userID int64) ([]string, error) {
+	var addresses []string
+	err := few(db, func(rows *sql.Rows) error {
+		var address string
+		if err := rows.Scan(&address); err != nil {
+			return err
+		}
+		addresses = append(addresses, address)
+		return nil
+	}, "SELECT DISTINCT address FROM sessions WHERE user_id = ?", userID)
+	return addresses, err
+}
+
 // CreateSession inserts the session and sets its ID. The account's sessions
 // that are over are removed, and of the live ones all but the keep-1 used last.
 func CreateSession(tx DB, s *Session, keep int) error {

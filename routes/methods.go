@@ -35,7 +35,7 @@ func options(table []Route, route Route) Route {
 	}
 	return Route{
 		Method: http.MethodOptions, Path: route.Path, Access: access,
-		Handler: handlers.Options(allow(table, route.Path)), Summary: "Tell what the path allows",
+		Rate: route.Rate, Handler: handlers.Options(allow(table, route.Path)), Summary: "Tell what the path allows",
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -72,16 +73,22 @@ func NewServices(d Deps) (*Services, error) {
 	events := services.NewEvents(d.Logger)
 	// Half the processors hash, so that a flood of logins leaves the rest to others.
 	passwords := services.NewPasswords(d.Config.PasswordCost, runtime.GOMAXPROCS(0)/2)
+	var failures *services.Failures
+	if throttled(d.Config) {
+		failures = services.NewFailures(d.Now)
+	}
 	accounts := services.NewAccountService(d.Store, passwords, tokens, events, d.Now)
 	return &Services{
 		Accounts: accounts,
-		Sessions: services.NewSessionService(d.Store, passwords, tokens, events, services.SessionConfig{
+		Sessions: services.NewSessionService(d.Store, passwords, tokens, events, failures, services.SessionConfig{
 			TTL: d.Config.SessionTTL, Grace: d.Config.RefreshGrace, Now: d.Now,
 		}),
 		Users: services.NewUserService(d.Store, accounts, passwords, cursors, events, d.Now),
 		Tasks: services.NewTaskService(d.Store, cursors, d.Now, d.Config.DefaultVisibility == "private"),
 	}, nil
 }
+
+func throttled(c config.Config) bool { return c.Throttle == "on" }
 
 // app holds the handlers that the table names.
 type app struct {
@@ -96,6 +103,13 @@ type app struct {
 func New(d Deps) (http.Handler, error) {
 	if d.Draining == nil {
 		d.Draining = new(atomic.Bool)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	var throttle *services.Throttle
+	if throttled(d.Config) {
+		throttle = services.NewThrottle(d.Now)
 	}
 	svc, err := NewServices(d)
 	if err != nil {
@@ -129,6 +143,7 @@ func New(d Deps) (http.Handler, error) {
 		middleware.Recover(d.Logger),
 		middleware.SecureHeaders(public.Scheme == "https"),
 		middleware.Errors(d.Logger),
+		middleware.Throttle(throttle, services.RateOverall, exempt(a.table(), prefix)...),
 		middleware.LimitBody(maxBody),
 	)
 	authenticate := middleware.Authenticate(svc.Sessions)
@@ -141,6 +156,9 @@ func New(d Deps) (http.Handler, error) {
 	}
 	for _, route := range withImplied(a.table()) {
 		chain := doors(route, authenticate, d.Config.ReadAccess != "public")
+		if route.Rate != services.RateOverall && route.Rate != services.RateExempt {
+			chain = slices.Insert(chain, 0, middleware.Throttle(throttle, route.Rate))
+		}
 		chain = append(chain, handlers.Wrap(handlers.CheckQuery(route.Query)), handlers.Wrap(route.Handler))
 		for _, path := range bothForms(prefix + route.Path) {
 			r.Handle(route.Method, path, chain...)
@@ -168,6 +186,17 @@ func doors(route Route, authenticate gin.HandlerFunc, closed bool) []gin.Handler
 		chain = append(chain, middleware.RequirePermission(route.Permission))
 	}
 	return chain
+}
+
+// exempt lists the patterns of the paths that are never refused for their number.
+func exempt(table []Route, prefix string) []string {
+	var patterns []string
+	for _, route := range table {
+		if route.Rate == services.RateExempt {
+			patterns = append(patterns, bothForms(prefix+route.Path)...)
+		}
+	}
+	return patterns
 }
 
 // bothForms gives a path without and with a slash at its end.

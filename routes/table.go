@@ -39,6 +39,8 @@ type Route struct {
 	Access  Access
 	// Permission is a word that the caller must hold.
 	Permission string
+	// Rate names the limit on how often a client may ask, besides the overall one.
+	Rate services.RateClass
 	// Query names the parameters that the route takes.
 	Query []string
 	// Name lists the path in the resource list under this name.
@@ -59,17 +61,17 @@ const (
 func (a *app) table() []Route {
 	return []Route{
 		{Method: get, Path: "/", Access: Anyone, Handler: a.root, Summary: "List the resources"},
-		{Method: get, Path: "/healthz", Access: Credentials, Handler: a.health.Alive, Name: "healthz", Summary: "Tell that the process answers"},
-		{Method: get, Path: "/readyz", Access: Credentials, Handler: a.health.Ready, Name: "readyz", Summary: "Tell whether the store can be read and written"},
+		{Method: get, Path: "/healthz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Alive, Name: "healthz", Summary: "Tell that the process answers"},
+		{Method: get, Path: "/readyz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Ready, Name: "readyz", Summary: "Tell whether the store can be read and written"},
 
-		{Method: post, Path: "/auth/register", Access: Credentials, Handler: a.auth.Register, Name: "register", Summary: "Make an account"},
-		{Method: get, Path: "/auth/activate/:token", Access: Credentials, Handler: a.auth.ActivateByLink, Summary: "Confirm an account by following its link"},
-		{Method: post, Path: "/auth/activate/:token", Access: Credentials, Handler: a.auth.Activate, Summary: "Confirm an account"},
-		{Method: post, Path: "/auth/activate/resend", Access: Credentials, Handler: a.auth.Resend, Name: "resend", Summary: "Ask for a new confirmation"},
-		{Method: post, Path: "/auth/login", Access: Credentials, Handler: a.auth.Login, Name: "login", Summary: "Get a pair of tokens"},
-		{Method: post, Path: "/auth/refresh", Access: Credentials, Handler: a.auth.Refresh, Name: "refresh", Summary: "Spend a refresh token for a new pair"},
-		{Method: post, Path: "/auth/verify", Access: Credentials, Handler: a.auth.Verify, Name: "verify", Summary: "Read a token that is good"},
-		{Method: post, Path: "/auth/logout", Access: Credentials, Handler: a.auth.Logout, Name: "logout", Summary: "End a session"},
+		{Method: post, Path: "/auth/register", Access: Credentials, Rate: services.RateRegister, Handler: a.auth.Register, Name: "register", Summary: "Make an account"},
+		{Method: get, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ActivateByLink, Summary: "Confirm an account by following its link"},
+		{Method: post, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Activate, Summary: "Confirm an account"},
+		{Method: post, Path: "/auth/activate/resend", Access: Credentials, Rate: services.RateMail, Handler: a.auth.Resend, Name: "resend", Summary: "Ask for a new confirmation"},
+		{Method: post, Path: "/auth/login", Access: Credentials, Rate: services.RateLogin, Handler: a.auth.Login, Name: "login", Summary: "Get a pair of tokens"},
+		{Method: post, Path: "/auth/refresh", Access: Credentials, Rate: services.RateRefresh, Handler: a.auth.Refresh, Name: "refresh", Summary: "Spend a refresh token for a new pair"},
+		{Method: post, Path: "/auth/verify", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Verify, Name: "verify", Summary: "Read a token that is good"},
+		{Method: post, Path: "/auth/logout", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Logout, Name: "logout", Summary: "End a session"},
 
 		{Method: get, Path: "/users", Access: Reader, Handler: a.users.List, Query: handlers.UserListQuery, Name: "users", Summary: "List accounts"},
 		{Method: post, Path: "/users", Permission: services.PermAddUsers, Handler: a.users.Create, Summary: "Make an account for somebody"},

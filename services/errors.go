@@ -31,6 +31,7 @@ const (
 	CodePrecondition     Code = "precondition_failed"
 	CodeTooLarge         Code = "too_large"
 	CodeUnsupportedMedia Code = "unsupported_media_type"
+	CodeThrottled        Code = "throttled"
 	CodeBusy             Code = "busy"
 	CodeStorage          Code = "storage_unavailable"
 	CodeTimeout          Code = "timeout"

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type SessionService struct {
 	passwords *Passwords
 	tokens    *Tokens
 	events    *Events
+	failures  *Failures
 	cfg       SessionConfig
 }
 
@@ -34,8 +36,8 @@ type SessionConfig struct {
 }
 
 // NewSessionService makes the service.
-func NewSessionService(store *models.Store, passwords *Passwords, tokens *Tokens, events *Events, cfg SessionConfig) *SessionService {
-	return &SessionService{store: store, passwords: passwords, tokens: tokens, events: events, cfg: cfg}
+func NewSessionService(store *models.Store, passwords *Passwords, tokens *Tokens, events *Events, failures *Failures, cfg SessionConfig) *SessionService {
+	return &SessionService{store: store, passwords: passwords, tokens: tokens, events: events, failures: failures, cfg: cfg}
 }
 
 // Login is somebody's claim to an account, and where it comes from.
@@ -55,18 +57,19 @@ type TokenPair struct {
 
 // Login starts a session. Anybody may call it. Whatever is wrong (no such
 // account, not confirmed, deactivated, wrong password) it fails with
-// CodeNoActiveAccount, and at the same price; or with CodeBusy.
+// CodeNoActiveAccount, and at the same price; after too many failures with
+// CodeThrottled; or with CodeBusy.
 func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error) {
 	emailKey, _ := canonicalEmail(strings.TrimSpace(in.Username))
 	user, err := models.UserByLogin(s.store.Read(ctx), usernameKey(in.Username), emailKey)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return TokenPair{}, err
 	}
-	match, err := s.passwords.Compare(ctx, user.PasswordHash, in.Password)
+	match, err := s.matches(ctx, user, in, emailKey)
 	if err != nil {
 		return TokenPair{}, err
 	}
-	if !match || !user.Active() {
+	if !match {
 		s.events.record(ctx, "login failed", user.ID)
 		return TokenPair{}, ErrNoActiveAccount
 	}
@@ -90,6 +93,42 @@ func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error)
 	}
 	s.events.record(ctx, "login", user.ID, "session_id", session.ID)
 	return s.pair(user, session)
+}
+
+// matches compares the password, unless there were too many failures. They are
+// counted by what was typed, alike for names that there are and names that
+// there are not. They keep nobody out who comes from where the account signed
+// in before, whatever others try elsewhere.
+func (s *SessionService) matches(ctx context.Context, user models.User, in Login, emailKey string) (bool, error) {
+	compare := func() (bool, error) {
+		match, err := s.passwords.Compare(ctx, user.PasswordHash, in.Password)
+		return match && user.Active(), err
+	}
+	key := "name:" + cmp.Or(emailKey, usernameKey(in.Username))
+	match, err := s.failures.Guard(key, compare)
+	var refusal *Error
+	if !errors.As(err, &refusal) || refusal.Code != CodeThrottled {
+		return match, err
+	}
+	known, err := s.knows(ctx, user, in.Address)
+	if err != nil {
+		return false, err
+	}
+	if !known {
+		s.events.record(ctx, "login throttled", user.ID)
+		return false, refusal
+	}
+	match, err = compare()
+	if match {
+		s.failures.Clear(key)
+	}
+	return match, err
+}
+
+// knows reports whether the account has a session from a client's address.
+func (s *SessionService) knows(ctx context.Context, user models.User, address string) (bool, error) {
+	addresses, err := models.SessionAddresses(s.store.Read(ctx), user.ID)
+	return address != "" && slices.ContainsFunc(addresses, func(a string) bool { return ClientKey(a) == ClientKey(address) }), err
 }
 
 // start writes a session, unless the account has changed since it was compared.

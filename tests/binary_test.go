@@ -255,7 +255,7 @@ func (p *program) serve(args ...string) *serving {
 // launch starts the server and does not wait.
 func (p *program) launch(args ...string) *serving {
 	p.t.Helper()
-	return p.start(append([]string{"serve", "--addr=127.0.0.1:0", "--password-cost=4"}, args...)...)
+	return p.start(append([]string{"serve", "--addr=127.0.0.1:0", "--password-cost=4", "--throttle=off"}, args...)...)
 }
 
 func (p *program) start(args ...string) *serving {

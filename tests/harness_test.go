@@ -94,6 +94,7 @@ func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Conf
 	a.Config.PasswordCost = 4
 	a.Config.PublicURL = "http://dueto.test"
 	a.Config.Database = "sqlite:" + file
+	a.Config.Throttle = "off" // all tests come from one address
 	for _, f := range change {
 		f(&a.Config)
 	}
