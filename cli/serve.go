@@ -79,6 +79,9 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
+	if cfg.Throttle == "on" {
+		listener = newClientListener(listener, maxPerClient, cfg.TrustedProxies)
+	}
 	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	fmt.Fprintf(e.stderr, "listening on %s\n", local)
 
