@@ -77,7 +77,7 @@ func (s *SMTP) open(ctx context.Context, conn net.Conn) (client *smtp.Client, st
 	if client, err = smtp.NewClient(conn, s.host); err != nil {
 		return nil, "greeting", err
 	}
-	client.SkipSMTPUTF8(true) // the addresses need it not, and not every later server can
+	client.SkipSMTPUTF8(true) // our addresses do without, and not every server further on can do it
 	if err = client.Hello(s.name); err != nil {
 		return nil, "EHLO", err
 	}

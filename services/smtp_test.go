@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/wneessen/go-mail/smtp"
 )
 
 // scriptedServer is a mail server that misbehaves to order. It answers a step
@@ -143,6 +145,22 @@ func send(t *testing.T, ctx context.Context, cfg SMTPConfig) error {
 	return err
 }
 
+// sendUntil sends with short timeouts, which get longer until a step is reached
+// on a slow machine too, and gives what the last attempt came to.
+func sendUntil(t *testing.T, s *scriptedServer, step, url string) error {
+	t.Helper()
+	cfg := s.config(url)
+	for cfg.Timeout = 300 * time.Millisecond; ; cfg.Timeout *= 2 {
+		err := send(t, context.Background(), cfg)
+		if s.reached(step) {
+			return err
+		}
+		if cfg.Timeout > 30*time.Second {
+			t.Fatalf("it does not come to %s: %v", step, err)
+		}
+	}
+}
+
 func TestSMTP_ReturnsInTimeFromAServerThatFallsSilent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ step, reply, url string }{
@@ -165,14 +183,9 @@ func TestSMTP_ReturnsInTimeFromAServerThatFallsSilent(t *testing.T) {
 				changes["EHLO"] = "250-hello\r\n250 STARTTLS"
 			}
 			s := newScriptedServer(t, changes)
-			cfg := s.config(test.url)
-			cfg.Timeout = 300 * time.Millisecond
-			err := send(t, context.Background(), cfg)
+			err := sendUntil(t, s, test.step, test.url)
 			if !errors.Is(err, errMailServer) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("it fails with %v", err)
-			}
-			if !s.reached(test.step) {
-				t.Error("it did not come so far")
 			}
 		})
 	}
@@ -200,11 +213,7 @@ func TestSMTP_WhatIsTakenIsSentWhateverFollows(t *testing.T) {
 	t.Parallel()
 	for _, farewell := range []string{"221 bye", "500 what?", "", silence} {
 		s := newScriptedServer(t, map[string]string{"QUIT": farewell})
-		cfg := s.config(localServer)
-		if farewell == silence {
-			cfg.Timeout = time.Second
-		}
-		if err := send(t, context.Background(), cfg); err != nil || !s.reached("QUIT") {
+		if err := sendUntil(t, s, "QUIT", localServer); err != nil {
 			t.Errorf("after %q to QUIT: %v", farewell, err)
 		}
 	}
@@ -252,7 +261,7 @@ func TestSMTP_TellsWhatAFailureMeans(t *testing.T) {
 				t.Fatalf("it says %v, want %s...", err, test.says)
 			}
 			for _, meaning := range []error{errMailRefused, errMailServer} {
-				if errors.Is(err, meaning) != (meaning == test.meaning) {
+				if errors.Is(err, meaning) != errors.Is(test.meaning, meaning) {
 					t.Errorf("%q is %q: %v", err, meaning, errors.Is(err, meaning))
 				}
 			}
@@ -279,6 +288,34 @@ func TestSMTP_SendsNothingInTheClearToADistantServer(t *testing.T) {
 	s = newScriptedServer(t, nil)
 	if err := send(t, context.Background(), s.config("smtp://mail.example.com?tls=none")); err != nil || s.reached("AUTH") {
 		t.Errorf("without TLS, as asked for: %v, %q", err, s.steps())
+	}
+}
+
+func TestSignIn_ShowsNoPasswordInTheClearToADistantServer(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		encrypted, loopback bool
+		want                error
+	}{{false, false, problemInClear}, {true, false, nil}, {false, true, nil}, {true, true, nil}} {
+		a := &signIn{s: &SMTP{host: "mail.example.com", user: "sender", password: "secret", loopback: test.loopback}}
+		_, first, err := a.Start(&smtp.ServerInfo{Name: "mail.example.com", TLS: test.encrypted, Auth: []string{"XOAUTH2", "PLAIN"}})
+		if !errors.Is(err, test.want) || (err != nil && first != nil) {
+			t.Errorf("%+v: it says %q, %v", test, first, err)
+		}
+	}
+}
+
+func TestSignIn_KnowsTheUsualMechanisms(t *testing.T) {
+	t.Parallel()
+	for offered, want := range map[string]string{
+		"PLAIN": "PLAIN", "XOAUTH2 LOGIN PLAIN": "PLAIN", "LOGIN XOAUTH2": "LOGIN",
+		"SCRAM-SHA-256 CRAM-MD5": "SCRAM-SHA-256", "CRAM-MD5": "CRAM-MD5", "NTLM GSSAPI": "", "": "",
+	} {
+		a := &signIn{s: &SMTP{host: "mail.example.com", user: "sender", password: "secret"}}
+		mechanism, _, err := a.Start(&smtp.ServerInfo{Name: "mail.example.com", TLS: true, Auth: strings.Fields(offered)})
+		if mechanism != want || (want == "") != errors.Is(err, problemNoSignIn) {
+			t.Errorf("of %q it takes %q, %v", offered, mechanism, err)
+		}
 	}
 }
 
