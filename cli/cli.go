@@ -40,6 +40,15 @@ type commands struct {
 		Promote    promoteCmd    `cmd:"" help:"Make an account staff, who may do everything."`
 		Demote     demoteCmd     `cmd:"" help:"Make an account staff no longer."`
 	} `cmd:"" help:"Administer accounts."`
+	Token struct {
+		Create tokenCreateCmd `cmd:"" help:"Make an API token and print its key, this once."`
+		List   tokenListCmd   `cmd:"" help:"List API tokens."`
+		Revoke tokenRevokeCmd `cmd:"" help:"Revoke an API token."`
+	} `cmd:"" help:"Administer API tokens."`
+	Outbox struct {
+		List outboxListCmd `cmd:"" help:"List the messages that wait, and what became of the last ones."`
+		Show outboxShowCmd `cmd:"" help:"Print a message as it would be sent now. It may hold a link that opens an account."`
+	} `cmd:"" help:"Look at the mail."`
 	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
 	Routes  routesCmd  `cmd:"" help:"Print the routes of the API."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -114,8 +123,9 @@ func hideServerFlags(parser *kong.Kong) {
 		if command.Name == "serve" || command.Name == "config" {
 			continue
 		}
+		mails := command.Parent != nil && command.Parent.Name == "outbox" // its links begin with the public URL
 		for _, flag := range command.Flags {
-			if flag.Group != nil && !slices.Contains(matters, flag.Name) {
+			if flag.Group != nil && !slices.Contains(matters, flag.Name) && (!mails || flag.Name != "public-url") {
 				flag.Hidden = true
 			}
 		}
@@ -201,22 +211,34 @@ func (e *env) migrated(c *config.Config) (*models.Store, []string, error) {
 }
 
 // withExistingAccounts is withAccounts for commands that make no sense on a new
-// database: a misspelt name would leave one behind.
+// database.
 func (e *env) withExistingAccounts(c *config.Config, fn func(*services.AccountService) error) error {
+	return e.withExisting(c, func(svc *routes.Services) error { return fn(svc.Accounts) })
+}
+
+// withAccounts runs fn on the accounts of the configured database.
+func (e *env) withAccounts(c *config.Config, fn func(*services.AccountService) error) error {
+	return e.withServices(c, func(svc *routes.Services) error { return fn(svc.Accounts) })
+}
+
+// withExisting is withServices for commands that make no sense on a new
+// database: a misspelt name would leave one behind.
+func (e *env) withExisting(c *config.Config, fn func(*routes.Services) error) error {
 	if err := e.checked(c); err != nil {
 		return err
 	}
 	if _, err := os.Stat(c.DatabaseFile()); err != nil {
 		return fmt.Errorf("there is no database: %w", err)
 	}
-	return e.withAccounts(c, fn)
+	return e.withServices(c, fn)
 }
 
-// withAccounts runs fn on the accounts of the configured database.
-func (e *env) withAccounts(c *config.Config, fn func(*services.AccountService) error) error {
+// withServices runs fn on the rules over the configured database.
+func (e *env) withServices(c *config.Config, fn func(*routes.Services) error) error {
 	if err := e.checked(c); err != nil {
 		return err
 	}
+	c.Derive()
 	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, secret, err := e.open(c, log)
 	if err != nil {
@@ -224,7 +246,8 @@ func (e *env) withAccounts(c *config.Config, fn func(*services.AccountService) e
 	}
 	svc, err := routes.NewServices(routes.Deps{Config: *c, Secret: secret, Store: store, Logger: log})
 	if err == nil {
-		err = fn(svc.Accounts)
+		err = fn(svc)
+		svc.Close()
 	}
 	return errors.Join(err, store.Close())
 }

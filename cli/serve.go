@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"dueto/config"
 	"dueto/routes"
+	"dueto/services"
 )
 
 const (
@@ -58,17 +60,44 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	local := config.LocalURL(listener.Addr().String())
 	if cfg.PublicURL == "" { // port 0: known only now
-		cfg.PublicURL = local
+		cfg.PublicURL = config.LocalURL(listener.Addr().String())
 	}
-	draining := new(atomic.Bool)
-	handler, err := routes.New(routes.Deps{Config: cfg, Secret: secret, Store: store, Logger: log, Draining: draining})
+	deps := routes.Deps{Config: cfg, Secret: secret, Store: store, Logger: log, Draining: new(atomic.Bool)}
+	if deps.Services, err = routes.NewServices(deps); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	handler, err := routes.New(deps)
 	if err != nil {
-		_ = listener.Close()
-		return err
+		return errors.Join(err, listener.Close())
 	}
-	log.Warn("no mail is set up: whoever registers is handed the confirmation link in the answer")
+	if !deps.Services.Outbox.Sends() {
+		log.Warn("no mail is set up: whoever registers is handed the confirmation link in the answer; other messages wait in the outbox")
+	}
+	defer deps.Services.Close()
+	stopMail := e.sendMail(deps.Services.Outbox)
+	defer stopMail()
+	if cfg.Throttle == "on" {
+		listener = newClientListener(listener, maxPerClient, cfg.TrustedProxies)
+	}
+	return e.serve(listener, handler, log, deps.Draining)
+}
+
+// sendMail sends what is in the outbox until stop is called, which waits for the
+// message that is being sent.
+func (e *env) sendMail(outbox *services.Outbox) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e.ctx))
+	var running sync.WaitGroup
+	running.Go(func() { outbox.Run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// serve answers on a listener until the context ends, then finishes what has
+// begun.
+func (e *env) serve(listener net.Listener, handler http.Handler, log *slog.Logger, draining *atomic.Bool) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -79,11 +108,8 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
-	if cfg.Throttle == "on" {
-		listener = newClientListener(listener, maxPerClient, cfg.TrustedProxies)
-	}
 	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
-	fmt.Fprintf(e.stderr, "listening on %s\n", local)
+	fmt.Fprintf(e.stderr, "listening on %s\n", config.LocalURL(listener.Addr().String()))
 
 	select {
 	case err := <-served:

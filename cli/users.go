@@ -43,12 +43,8 @@ func (cmd *userListCmd) Run(e *env) error {
 		w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tUSERNAME\tE-MAIL\tACTIVE\tSTAFF\tPERMISSIONS\tJOINED\tLAST LOGIN")
 		for _, u := range users {
-			lastLogin := "never"
-			if u.LastLogin.Valid {
-				lastLogin = moment(u.LastLogin.Int64)
-			}
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Username, u.Email,
-				active(u), yesNo(u.IsStaff), words(services.PermissionsOf(u), "-"), moment(u.DateJoined), lastLogin)
+				active(u), yesNo(u.IsStaff), words(services.PermissionsOf(u), "-"), moment(u.DateJoined), when(u.LastLogin))
 		}
 		return w.Flush()
 	})

@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
+	"dueto/middleware"
 	"dueto/services"
 )
 
@@ -13,13 +15,14 @@ import (
 type AuthHandler struct {
 	accounts *services.AccountService
 	sessions *services.SessionService
+	cookies  middleware.Cookies
 	links    Links
 	pages    Pages
 }
 
 // NewAuthHandler makes the handler.
-func NewAuthHandler(accounts *services.AccountService, sessions *services.SessionService, links Links, pages Pages) *AuthHandler {
-	return &AuthHandler{accounts: accounts, sessions: sessions, links: links, pages: pages}
+func NewAuthHandler(accounts *services.AccountService, sessions *services.SessionService, cookies middleware.Cookies, links Links, pages Pages) *AuthHandler {
+	return &AuthHandler{accounts: accounts, sessions: sessions, cookies: cookies, links: links, pages: pages}
 }
 
 // registerRequest is the body of POST /auth/register.
@@ -44,31 +47,19 @@ func (h *AuthHandler) Register(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	u := userView{UserView: view, base: h.links.base, confirmation: h.links.To("/auth/activate/" + token)}
+	u := userView{UserView: view, base: h.links.base}
+	if token == "" {
+		return sendObject(c, http.StatusCreated, u, userMembers)
+	}
+	u.confirmation = h.links.To("/auth/activate/" + token)
 	return sendObject(c, http.StatusCreated, u, registeredMembers)
-}
-
-// resendRequest is the body of POST /auth/activate/resend.
-type resendRequest struct {
-	Email Opt[string] `json:"email" validate:"required"`
-}
-
-// Resend answers POST /auth/activate/resend, alike for all addresses.
-func (h *AuthHandler) Resend(c *gin.Context) error {
-	var req resendRequest
-	if err := bind(c, &req, body{message: "The address is not valid."}); err != nil {
-		return err
-	}
-	if err := h.accounts.ResendActivation(c.Request.Context(), req.Email.Value); err != nil {
-		return err
-	}
-	return sendValue(c, http.StatusAccepted, detail{"If an account with this address waits for its confirmation, the request was passed on."})
 }
 
 // loginRequest is the body of POST /auth/login.
 type loginRequest struct {
 	Username Opt[string] `json:"username" validate:"required,min=1,max=254"`
 	Password Opt[string] `json:"password" validate:"required,min=1"`
+	Mode     Opt[string] `json:"mode" validate:"oneof=json one-cookie two-cookies"`
 }
 
 // tokenResponse is what a login or a refresh answers.
@@ -79,8 +70,20 @@ type tokenResponse struct {
 	ExpiresIn int64  `json:"expires_in"` // seconds
 }
 
-func newTokenResponse(p services.TokenPair) tokenResponse {
-	return tokenResponse{Access: p.Access, Refresh: p.Refresh, TokenType: "Bearer", ExpiresIn: int64(p.ExpiresIn.Seconds())}
+// cookieResponse is what a login or a refresh answers where cookies carry the
+// tokens.
+type cookieResponse struct {
+	Mode      string `json:"mode"`
+	ExpiresIn int64  `json:"expires_in"` // seconds
+}
+
+func (h *AuthHandler) sendTokens(c *gin.Context, p services.TokenPair) error {
+	expiresIn := int64(p.ExpiresIn.Seconds())
+	if p.Mode == services.ModeJSON {
+		return sendValue(c, http.StatusOK, tokenResponse{Access: p.Access, Refresh: p.Refresh, TokenType: "Bearer", ExpiresIn: expiresIn})
+	}
+	h.cookies.Set(c, p)
+	return sendValue(c, http.StatusOK, cookieResponse{Mode: p.Mode, ExpiresIn: expiresIn})
 }
 
 // maxUserAgent is how many bytes are kept of what a device calls itself.
@@ -95,58 +98,93 @@ func (h *AuthHandler) Login(c *gin.Context) error {
 	agent := strings.ToValidUTF8(c.Request.UserAgent(), "")
 	pair, err := h.sessions.Login(c.Request.Context(), services.Login{
 		Username: req.Username.Value, Password: req.Password.Value,
-		UserAgent: strings.ToValidUTF8(agent[:min(len(agent), maxUserAgent)], ""), Address: c.ClientIP(),
+		UserAgent: strings.ToValidUTF8(agent[:min(len(agent), maxUserAgent)], ""), Address: c.ClientIP(), Mode: req.Mode.Value,
 	})
 	if err != nil {
 		return err
 	}
-	return sendValue(c, http.StatusOK, newTokenResponse(pair))
+	return h.sendTokens(c, pair)
 }
 
-// refreshRequest is the body of POST /auth/refresh and /auth/logout.
+const invalidToken = "The token is not valid."
+
+// refreshRequest is the body of POST /auth/refresh and /auth/logout; a browser
+// has a cookie for it.
 type refreshRequest struct {
-	Refresh Opt[string] `json:"refresh" validate:"required,min=1"`
+	Refresh Opt[string] `json:"refresh" validate:"min=1"`
+}
+
+// refreshCredential takes the refresh token from the body or, where there is
+// none in it, from its cookie, which cookie tells.
+func (h *AuthHandler) refreshCredential(c *gin.Context) (credential services.Credential, cookie bool, err error) {
+	var req refreshRequest
+	if err := bind(c, &req, body{message: invalidToken, optional: true}); err != nil || req.Refresh.Set {
+		return services.Credential{Token: req.Refresh.Value}, false, err
+	}
+	credential, cookie, err = h.cookies.Refresh(c.Request)
+	if err == nil && !cookie {
+		err = services.FieldError(invalidToken, "refresh", required)
+	}
+	return credential, cookie, err
 }
 
 // Refresh answers POST /auth/refresh.
 func (h *AuthHandler) Refresh(c *gin.Context) error {
-	var req refreshRequest
-	if err := bind(c, &req, body{message: "The token is not valid."}); err != nil {
-		return err
-	}
-	pair, err := h.sessions.Refresh(c.Request.Context(), req.Refresh.Value)
+	credential, _, err := h.refreshCredential(c)
 	if err != nil {
 		return err
 	}
-	return sendValue(c, http.StatusOK, newTokenResponse(pair))
+	pair, err := h.sessions.Refresh(c.Request.Context(), credential)
+	if err != nil {
+		return err
+	}
+	return h.sendTokens(c, pair)
 }
 
-// verifyRequest is the body of POST /auth/verify.
+// Logout answers POST /auth/logout. Cookies that are good for nothing any more
+// are taken away too.
+func (h *AuthHandler) Logout(c *gin.Context) error {
+	credential, cookie, err := h.refreshCredential(c)
+	if err != nil {
+		return err
+	}
+	err = h.sessions.Logout(c.Request.Context(), credential)
+	var refused *services.Error
+	dead := errors.As(err, &refused) && (refused.Code == services.CodeTokenExpired || refused.Code == services.CodeTokenNotValid)
+	if cookie && (err == nil || dead) {
+		h.cookies.Clear(c)
+	}
+	if err != nil {
+		return err
+	}
+	return noContent(c)
+}
+
+// verifyRequest is the body of POST /auth/verify; a browser has a cookie for it.
 type verifyRequest struct {
-	Token Opt[string] `json:"token" validate:"required,min=1"`
+	Token Opt[string] `json:"token" validate:"min=1"`
 }
 
 // Verify answers POST /auth/verify.
 func (h *AuthHandler) Verify(c *gin.Context) error {
 	var req verifyRequest
-	if err := bind(c, &req, body{message: "The token is not valid."}); err != nil {
+	if err := bind(c, &req, body{message: invalidToken, optional: true}); err != nil {
 		return err
 	}
-	claims, err := h.sessions.Verify(c.Request.Context(), req.Token.Value)
+	credential := services.Credential{Token: req.Token.Value}
+	if !req.Token.Set {
+		var cookie bool
+		var err error
+		if credential, cookie, err = h.cookies.Access(c.Request); err != nil {
+			return err
+		}
+		if !cookie {
+			return services.FieldError(invalidToken, "token", required)
+		}
+	}
+	claims, err := h.sessions.Verify(c.Request.Context(), credential)
 	if err != nil {
 		return err
 	}
 	return sendValue(c, http.StatusOK, claims)
-}
-
-// Logout answers POST /auth/logout.
-func (h *AuthHandler) Logout(c *gin.Context) error {
-	var req refreshRequest
-	if err := bind(c, &req, body{message: "The token is not valid."}); err != nil {
-		return err
-	}
-	if err := h.sessions.Logout(c.Request.Context(), req.Refresh.Value); err != nil {
-		return err
-	}
-	return noContent(c)
 }

@@ -176,7 +176,7 @@ func (m bodyMember) bind(into any, raw json.RawMessage, present, partial bool) s
 	target := m.of(into)
 	switch {
 	case !present && m.required && !partial:
-		return "This field is required."
+		return required
 	case !present:
 		return ""
 	case string(raw) == "null" && m.nullable:

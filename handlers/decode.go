@@ -57,16 +57,22 @@ func readBody(c *gin.Context) ([]byte, error) {
 		return nil, services.NewError(services.CodeUnsupportedMedia, "Send the body as Content-Type: application/json.")
 	}
 	body, err := io.ReadAll(c.Request.Body)
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return nil, services.NewError(services.CodeTooLarge, "The body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.")
 	case err != nil:
-		return nil, malformed("The body could not be read to its end.")
+		return nil, unreadable(err)
 	case len(bytes.TrimSpace(body)) == 0:
 		return nil, malformed("The request has no body; send a JSON object.")
 	}
 	return body, nil
+}
+
+// unreadable says why a body could not be read.
+func unreadable(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return services.NewError(services.CodeTooLarge, "The body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes.")
+	}
+	return malformed("The body could not be read to its end.")
 }
 
 // scan checks that the body is JSON, and what a parser would let pass or

@@ -158,7 +158,7 @@ func TestUserMembers_AreWhatEncodingJSONWrites(t *testing.T) {
 		wantView(t, appendObject(nil, u, publicUserMembers), want)
 		maps.Copy(want, map[string]any{
 			"email": user.Email, "is_active": user.ActivatedAt.Valid && !user.DisabledAt.Valid, "is_staff": user.IsStaff,
-			"permissions": permissions, "last_login": orNull(user.LastLogin, stamp), "time_zone": user.TimeZone,
+			"pending_email": nil, "permissions": permissions, "last_login": orNull(user.LastLogin, stamp), "time_zone": user.TimeZone,
 		})
 		wantView(t, appendObject(nil, u, userMembers), want)
 		want["confirmation_url"] = u.confirmation

@@ -16,6 +16,7 @@ import (
 const (
 	invalidQuery = "The query is not valid."
 	blank        = "This field may not be blank."
+	required     = "This field is required."
 )
 
 // CheckQuery refuses parameters that a route does not have, and any that is

@@ -122,3 +122,11 @@ func appendReference(b []byte, r reference) []byte {
 	}
 	return strconv.AppendInt(b, r.Int64, 10)
 }
+
+// appendNonEmpty writes a text, or null where it is empty.
+func appendNonEmpty(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return appendString(b, s)
+}

@@ -90,6 +90,7 @@ var publicUserMembers = keyed([]member[userView]{
 // userMembers are what oneself and the staff see.
 var userMembers = append(publicUserMembers[:len(publicUserMembers):len(publicUserMembers)], keyed([]member[userView]{
 	{name: "email", append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
+	{name: "pending_email", append: func(b []byte, u *userView) []byte { return appendNonEmpty(b, u.User.PendingEmail) }},
 	{name: "is_active", append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
 	{name: "is_staff", append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
 	{name: "permissions", append: func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},

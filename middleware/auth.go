@@ -2,6 +2,8 @@ package middleware
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -19,24 +21,23 @@ func Actor(c *gin.Context) services.Actor {
 	return services.Actor{}
 }
 
-// Authenticator tells whom a token speaks for.
+// Authenticator tells whom a credential speaks for.
 type Authenticator interface {
-	Authenticate(ctx context.Context, token string) (services.Actor, error)
+	Authenticate(ctx context.Context, credential services.Credential) (services.Actor, error)
 }
 
 // Authenticate finds out who is asking. No credential is nobody; a credential
 // that is not good is refused, and never taken for nobody.
-func Authenticate(auth Authenticator) gin.HandlerFunc {
+func Authenticate(auth Authenticator, cookies Cookies) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		h := c.Writer.Header()
 		h["Cache-Control"] = revalidate
-		token, given, err := credential(c.Request.Header["Authorization"])
+		credential, given, err := cookies.credential(c.Request)
 		if err == nil && given {
+			h["Cache-Control"] = noStore
 			var actor services.Actor
-			actor, err = auth.Authenticate(c.Request.Context(), token)
-			if err == nil {
+			if actor, err = auth.Authenticate(c.Request.Context(), credential); err == nil {
 				c.Set(actorKey, actor)
-				h["Cache-Control"] = noStore
 			}
 		}
 		if err != nil {
@@ -55,23 +56,28 @@ var (
 // NoStore marks answers that carry a token or are personal.
 func NoStore(c *gin.Context) { c.Writer.Header()["Cache-Control"] = noStore }
 
-// credential takes the token out of an Authorization field: "Bearer", "JWT" or
-// "Token" in any case. Another scheme is not for us and counts as none.
-func credential(fields []string) (token string, given bool, err error) {
-	if len(fields) == 0 {
-		return "", false, nil
+// credential takes the token out of the Authorization field or, where there is
+// none, out of a cookie.
+func (ck Cookies) credential(r *http.Request) (services.Credential, bool, error) {
+	if fields := r.Header["Authorization"]; len(fields) > 0 {
+		return fromHeader(fields)
 	}
+	return ck.Access(r)
+}
+
+// fromHeader reads "Bearer", "JWT" or "Token" in any case. Another scheme is not
+// for us and counts as none.
+func fromHeader(fields []string) (services.Credential, bool, error) {
 	if len(fields) > 1 {
-		return "", false, services.NewError(services.CodeMalformed, "Send one Authorization header.")
+		return services.Credential{}, false, services.NewError(services.CodeMalformed, "Send one Authorization header.")
 	}
 	field := strings.TrimSpace(fields[0])
 	end := strings.IndexAny(field+" ", " \t")
-	switch strings.ToLower(field[:end]) {
-	case "bearer", "jwt", "token":
-		return strings.TrimSpace(field[end:]), true, nil
-	default:
-		return "", false, nil
+	scheme := strings.ToLower(field[:end])
+	if !slices.Contains([]string{"bearer", "jwt", "token"}, scheme) {
+		return services.Credential{}, false, nil
 	}
+	return services.Credential{Token: strings.TrimSpace(field[end:]), Key: scheme == "token"}, true, nil
 }
 
 // RequireActor refuses those who are not signed in.
@@ -87,6 +93,16 @@ func RequirePermission(word string) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if !Actor(c).May(word) {
 			_ = c.Error(services.ErrPermissionDenied)
+			c.Abort()
+		}
+	}
+}
+
+// RequireScope refuses API tokens that are not made for what a word names.
+func RequireScope(word string) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := Actor(c).CheckScope(word); err != nil {
+			_ = c.Error(err)
 			c.Abort()
 		}
 	}

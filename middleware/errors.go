@@ -29,6 +29,7 @@ var statuses = map[services.Code]int{
 	services.CodeMethodNotAllowed: http.StatusMethodNotAllowed,
 	services.CodeAlreadyActive:    http.StatusConflict,
 	services.CodeConflict:         http.StatusConflict,
+	services.CodeCSRF:             http.StatusForbidden,
 	services.CodePrecondition:     http.StatusPreconditionFailed,
 	services.CodeTooLarge:         http.StatusRequestEntityTooLarge,
 	services.CodeUnsupportedMedia: http.StatusUnsupportedMediaType,
@@ -118,6 +119,7 @@ func page(h http.Header, err error) (body []byte, ok bool) {
 	body, policy := shown.Page()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "same-origin")
 	return body, true
 }
 

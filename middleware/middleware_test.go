@@ -88,8 +88,8 @@ func (l *logBuffer) only(t *testing.T, message string) map[string]any {
 // authenticator knows one token.
 type authenticator struct{}
 
-func (authenticator) Authenticate(_ context.Context, token string) (services.Actor, error) {
-	if token == "good" {
+func (authenticator) Authenticate(_ context.Context, c services.Credential) (services.Actor, error) {
+	if c.Token == "good" {
 		return services.Actor{UserID: 7, Permissions: []string{services.PermViewTasks}}, nil
 	}
 	return services.Actor{}, services.ErrTokenNotValid.Because(errors.New("cause of the refusal"))
@@ -106,7 +106,7 @@ func serve(t *testing.T, handler func(*gin.Context) error, doors ...gin.HandlerF
 		middleware.Request(time.Minute), middleware.AccessLog(logger), middleware.Recover(logger),
 		middleware.SecureHeaders(false), middleware.Errors(logger), middleware.LimitBody(bodyLimit),
 	)
-	authenticate := middleware.Authenticate(authenticator{})
+	authenticate := middleware.Authenticate(authenticator{}, middleware.Cookies{})
 	allow := func(path string) string {
 		if strings.HasPrefix(path, "/things/") && strings.Count(path, "/") == 2 {
 			return "POST"
@@ -278,7 +278,7 @@ func TestKnownError_IsRenderedByItsCode(t *testing.T) {
 		services.CodeNotAuthenticated: 401, services.CodeTokenNotValid: 401, services.CodeTokenExpired: 401,
 		services.CodeUserInactive: 401, services.CodeNoActiveAccount: 401,
 		services.CodePermissionDenied: 403, services.CodeNotFound: 404, services.CodeMethodNotAllowed: 405,
-		services.CodeAlreadyActive: 409, services.CodeConflict: 409, services.CodePrecondition: 412, services.CodeTooLarge: 413, services.CodeUnsupportedMedia: 415,
+		services.CodeAlreadyActive: 409, services.CodeConflict: 409, services.CodeCSRF: 403, services.CodePrecondition: 412, services.CodeTooLarge: 413, services.CodeUnsupportedMedia: 415,
 		services.CodeThrottled: 429,
 		services.CodeBusy:      503, services.CodeStorage: 503, services.CodeTimeout: 503,
 		services.CodeInternal: 500,

@@ -25,7 +25,7 @@ func Request(timeout time.Duration) gin.HandlerFunc {
 			id = rand.Text()
 		}
 		c.Writer.Header()["X-Request-Id"] = []string{id}
-		ctx := services.WithRequestID(c.Request.Context(), id)
+		ctx := services.WithRequest(c.Request.Context(), id, c.ClientIP())
 		if m := c.Request.Method; m != http.MethodGet && m != http.MethodHead {
 			var cancel context.CancelFunc
 			ctx, cancel = context.WithTimeout(ctx, timeout)

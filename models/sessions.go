@@ -18,6 +18,7 @@ type Session struct {
 	RevokedAt  sql.NullInt64
 	UserAgent  string
 	Address    string
+	Mode       string // how its tokens are carried
 }
 
 // Live reports whether the session can still be used at a moment.
@@ -30,9 +31,9 @@ func SessionUser(db DB, sessionID int64) (Session, User, error) {
 	s := Session{ID: sessionID}
 	var u User
 	err := first(db, func(rows *sql.Rows) error {
-		return rows.Scan(&s.UserID, &s.Generation, &s.RotatedAt, &s.ExpiresAt, &s.RevokedAt,
+		return rows.Scan(&s.UserID, &s.Generation, &s.RotatedAt, &s.ExpiresAt, &s.RevokedAt, &s.Mode,
 			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt)
-	}, `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at,
+	}, `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at, s.mode,
 		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?`, sessionID)
 	return s, u, err
@@ -83,7 +84,24 @@ func RevokeSession(tx DB, id, now int64) (bool, error) {
 	return n == 1, err
 }
 
-// RevokeSessionsOf ends all sessions of an account and returns how many.
-func RevokeSessionsOf(tx DB, userID, now int64) (int64, error) {
-	return tx.execCount("UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL", now, userID)
+// RevokeSessionsOf ends all sessions of an account but one, or all where that
+// is 0, and returns how many.
+func RevokeSessionsOf(tx DB, userID, but, now int64) (int64, error) {
+	return tx.execCount("UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND id <> ? AND revoked_at IS NULL", now, userID, but)
+}
+
+// LiveSessionsOf lists the sessions of an account that can still be used, the
+// one used last first.
+func LiveSessionsOf(db DB, userID, now int64) ([]Session, error) {
+	list := []Session{}
+	err := db.gorm().Where("user_id = ? AND revoked_at IS NULL AND expires_at > ?", userID, now).
+		Order("last_used_at DESC, id DESC").Find(&list).Error
+	return list, translate(err)
+}
+
+// SessionByID gives a session, or ErrNotFound.
+func SessionByID(db DB, id int64) (Session, error) {
+	var s Session
+	err := db.gorm().Where("id = ?", id).Take(&s).Error
+	return s, translate(err)
 }

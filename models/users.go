@@ -24,22 +24,24 @@ type User struct {
 	LastLogin    sql.NullInt64
 	// PasswordChangedAt stays when the same password is hashed anew.
 	PasswordChangedAt int64
-	Version           int64 // counts the changes, from 1
+	Version           int64  // counts the changes, from 1
+	PendingEmail      string // the next address, until it is confirmed; as typed
 }
 
 // Active reports whether the account may act: confirmed and not deactivated.
 func (u User) Active() bool { return u.ActivatedAt.Valid && !u.DisabledAt.Valid }
 
 const userColumns = `id, username, username_key, email, email_key, password_hash, is_staff, permissions,
-	time_zone, date_joined, activated_at, disabled_at, last_login, password_changed_at, version`
+	time_zone, date_joined, activated_at, disabled_at, last_login, password_changed_at, version, pending_email`
 
 // scanUser follows userColumns.
-var scanUser = scanner[User]{15, func(u *User, b *rowBuffer) {
+var scanUser = scanner[User]{16, func(u *User, b *rowBuffer) {
 	u.ID, u.Username, u.UsernameKey = b.int64(0), b.string(1), b.string(2)
 	u.Email, u.EmailKey, u.PasswordHash = b.string(3), b.string(4), b.string(5)
 	u.IsStaff, u.Permissions, u.TimeZone = b.bool(6), b.string(7), b.string(8)
 	u.DateJoined, u.ActivatedAt, u.DisabledAt = b.int64(9), b.nullInt64(10), b.nullInt64(11)
 	u.LastLogin, u.PasswordChangedAt, u.Version = b.nullInt64(12), b.int64(13), b.int64(14)
+	u.PendingEmail = b.string(15)
 }}
 
 // UserByID gives the account, or ErrNotFound.
@@ -97,6 +99,27 @@ func CreateUser(tx DB, u *User) error {
 	return nil
 }
 
+// CreateDecoy does what CreateUser does, at the same price, for a name whose
+// address has an account: all that stays is the name, taken for good.
+func CreateDecoy(tx DB, u *User) error {
+	if err := CreateUser(tx, u); err != nil {
+		return err
+	}
+	if err := tx.exec("DELETE FROM users WHERE id = ?", u.ID); err != nil {
+		return fmt.Errorf("remove decoy: %w", err)
+	}
+	return tx.exec("INSERT INTO reserved_names (username_key, reserved_at) VALUES (?, ?)", u.UsernameKey, u.DateJoined)
+}
+
+// NameReserved fails with ErrDuplicate where the name was taken by a decoy.
+func NameReserved(tx DB, usernameKey string) error {
+	n, err := scalar(tx, "SELECT count(*) FROM reserved_names WHERE username_key = ?", usernameKey)
+	if err == nil && n > 0 {
+		return ErrDuplicate
+	}
+	return err
+}
+
 // TakenNames tells which of the two another account than except holds.
 func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, email bool, err error) {
 	err = each(db, func(rows *sql.Rows) error {
@@ -107,8 +130,9 @@ func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, em
 		username = username || name == usernameKey
 		email = email || address == emailKey
 		return nil
-	}, "SELECT username_key, email_key FROM users WHERE (username_key = ? OR email_key = ?) AND id <> ?",
-		usernameKey, emailKey, except)
+	}, `SELECT username_key, email_key FROM users WHERE (username_key = ? OR email_key = ?) AND id <> ?
+		UNION ALL SELECT username_key, '' FROM reserved_names WHERE username_key = ?`,
+		usernameKey, emailKey, except, usernameKey)
 	return username, email, err
 }
 
@@ -117,7 +141,7 @@ func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, em
 func UpdateUser(tx DB, u *User) error {
 	u.Version++
 	res := tx.gorm().Select("username", "username_key", "email", "email_key", "password_hash", "is_staff", "permissions",
-		"time_zone", "activated_at", "disabled_at", "last_login", "password_changed_at", "version").Updates(u)
+		"time_zone", "activated_at", "disabled_at", "last_login", "password_changed_at", "version", "pending_email").Updates(u)
 	if err := affectedOne(res.RowsAffected, translate(res.Error)); err != nil {
 		return fmt.Errorf("update user: %w", err)
 	}

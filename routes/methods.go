@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"dueto/handlers"
+	"dueto/services"
 )
 
 // withImplied adds HEAD to each GET, and OPTIONS to each path.
@@ -34,7 +35,7 @@ func options(table []Route, route Route) Route {
 		access = Credentials
 	}
 	return Route{
-		Method: http.MethodOptions, Path: route.Path, Access: access,
+		Method: http.MethodOptions, Path: route.Path, Access: access, Scope: services.AnyScope,
 		Rate: route.Rate, Handler: handlers.Options(allow(table, route.Path)), Summary: "Tell what the path allows",
 	}
 }

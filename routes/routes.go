@@ -3,11 +3,11 @@
 package routes
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -43,60 +43,20 @@ type Deps struct {
 	Now func() time.Time
 	// Draining says that the server is about to stop; nil means never.
 	Draining *atomic.Bool
-}
-
-// Services are the rules over one store; the command line uses them as the
-// server does.
-type Services struct {
-	Accounts *services.AccountService
-	Sessions *services.SessionService
-	Users    *services.UserService
-	Tasks    *services.TaskService
-}
-
-// NewServices builds the services.
-func NewServices(d Deps) (*Services, error) {
-	if d.Now == nil {
-		d.Now = time.Now
-	}
-	tokens, err := services.NewTokens(services.TokenConfig{
-		Secret: d.Secret, Algorithm: d.Config.JWTAlgorithm, Issuer: d.Config.PublicURL,
-		AccessTTL: d.Config.AccessTTL, RefreshTTL: d.Config.RefreshTTL, ActivationTTL: d.Config.ActivationTTL, Now: d.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	cursors, err := services.NewCursors(d.Secret)
-	if err != nil {
-		return nil, err
-	}
-	events := services.NewEvents(d.Logger)
-	// Half the processors hash, so that a flood of logins leaves the rest to others.
-	passwords := services.NewPasswords(d.Config.PasswordCost, runtime.GOMAXPROCS(0)/2)
-	var failures *services.Failures
-	if throttled(d.Config) {
-		failures = services.NewFailures(d.Now)
-	}
-	accounts := services.NewAccountService(d.Store, passwords, tokens, events, d.Now)
-	return &Services{
-		Accounts: accounts,
-		Sessions: services.NewSessionService(d.Store, passwords, tokens, events, failures, services.SessionConfig{
-			TTL: d.Config.SessionTTL, Grace: d.Config.RefreshGrace, Now: d.Now,
-		}),
-		Users: services.NewUserService(d.Store, accounts, passwords, cursors, events, d.Now),
-		Tasks: services.NewTaskService(d.Store, cursors, d.Now, d.Config.DefaultVisibility == "private"),
-	}, nil
+	// Services are the rules; nil makes New build them from the rest.
+	Services *Services
 }
 
 func throttled(c config.Config) bool { return c.Throttle == "on" }
 
 // app holds the handlers that the table names.
 type app struct {
-	root   handlers.Func
-	health *handlers.HealthHandler
-	auth   *handlers.AuthHandler
-	users  *handlers.UserHandler
-	tasks  *handlers.TaskHandler
+	root      handlers.Func
+	health    *handlers.HealthHandler
+	auth      *handlers.AuthHandler
+	apiTokens *handlers.APITokenHandler
+	users     *handlers.UserHandler
+	tasks     *handlers.TaskHandler
 }
 
 // New builds the server's handler.
@@ -111,9 +71,11 @@ func New(d Deps) (http.Handler, error) {
 	if throttled(d.Config) {
 		throttle = services.NewThrottle(d.Now)
 	}
-	svc, err := NewServices(d)
-	if err != nil {
-		return nil, err
+	svc, err := d.Services, error(nil)
+	if svc == nil {
+		if svc, err = NewServices(d); err != nil {
+			return nil, err
+		}
 	}
 	public, err := url.Parse(d.Config.PublicURL)
 	if err != nil || public.Host == "" {
@@ -121,12 +83,17 @@ func New(d Deps) (http.Handler, error) {
 	}
 	prefix := strings.TrimRight(public.Path, "/") // decoded, as the router matches
 	links := handlers.NewLinks(strings.TrimRight(d.Config.PublicURL, "/"))
+	cookies := middleware.Cookies{Path: cmp.Or(public.EscapedPath(), "/"), Secure: public.Scheme == "https", Modes: d.Config.AuthModes}
+	cookies.Path = cmp.Or(strings.TrimRight(cookies.Path, "/"), "/")
 	paging := handlers.Paging{Default: d.Config.PageSize, Max: d.Config.MaxPageSize}
 	a := &app{
 		health: handlers.NewHealthHandler(d.Store.Ready, d.Draining),
-		auth:   handlers.NewAuthHandler(svc.Accounts, svc.Sessions, links, web.NewPages()),
-		users:  handlers.NewUserHandler(svc.Users, links, paging),
-		tasks:  handlers.NewTaskHandler(svc.Tasks, links, paging),
+		auth:   handlers.NewAuthHandler(svc.Accounts, svc.Sessions, cookies, links, web.NewPages()),
+
+		apiTokens: handlers.NewAPITokenHandler(svc.APITokens, links),
+
+		users: handlers.NewUserHandler(svc.Users, links, paging),
+		tasks: handlers.NewTaskHandler(svc.Tasks, links, paging),
 	}
 	a.root = handlers.Root(resources(a.table(), links))
 
@@ -137,6 +104,10 @@ func New(d Deps) (http.Handler, error) {
 	if err := r.SetTrustedProxies(d.Config.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
+	crossOrigin, err := middleware.CrossOrigin(append([]string{public.Scheme + "://" + public.Host}, d.Config.CORSOrigins...))
+	if err != nil {
+		return nil, fmt.Errorf("trusted origins: %w", err)
+	}
 	r.Use(
 		middleware.Request(requestTimeout),
 		middleware.AccessLog(d.Logger),
@@ -144,9 +115,10 @@ func New(d Deps) (http.Handler, error) {
 		middleware.SecureHeaders(public.Scheme == "https"),
 		middleware.Errors(d.Logger),
 		middleware.Throttle(throttle, services.RateOverall, exempt(a.table(), prefix)...),
+		crossOrigin,
 		middleware.LimitBody(maxBody),
 	)
-	authenticate := middleware.Authenticate(svc.Sessions)
+	authenticate := middleware.Authenticate(services.NewAuthenticator(svc.Sessions, svc.APITokens), cookies)
 	missing := []gin.HandlerFunc{authenticate, middleware.NoRoute(methodsOf(a.table(), prefix))}
 	r.NoRoute(missing...)
 	for _, route := range shadowed(a.table()) {
@@ -169,7 +141,10 @@ func New(d Deps) (http.Handler, error) {
 
 // Table lists the routes as they are served, for people to read.
 func Table() []Route {
-	a := &app{health: &handlers.HealthHandler{}, auth: &handlers.AuthHandler{}, users: &handlers.UserHandler{}, tasks: &handlers.TaskHandler{}}
+	a := &app{
+		health: &handlers.HealthHandler{}, auth: &handlers.AuthHandler{}, apiTokens: &handlers.APITokenHandler{},
+		users: &handlers.UserHandler{}, tasks: &handlers.TaskHandler{},
+	}
 	return a.table()
 }
 
@@ -182,6 +157,7 @@ func doors(route Route, authenticate gin.HandlerFunc, closed bool) []gin.Handler
 	if route.Access == SignedIn || (route.Access == Reader && closed) {
 		chain = append(chain, middleware.RequireActor)
 	}
+	chain = append(chain, middleware.RequireScope(route.Scope))
 	if route.Permission != "" {
 		chain = append(chain, middleware.RequirePermission(route.Permission))
 	}

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -16,14 +17,16 @@ import (
 type AccountService struct {
 	store     *models.Store
 	passwords *Passwords
+	failures  *Failures
 	tokens    *Tokens
+	outbox    *Outbox
 	events    *Events
 	now       func() time.Time
 }
 
 // NewAccountService makes the service; now is the clock.
-func NewAccountService(store *models.Store, passwords *Passwords, tokens *Tokens, events *Events, now func() time.Time) *AccountService {
-	return &AccountService{store: store, passwords: passwords, tokens: tokens, events: events, now: now}
+func NewAccountService(store *models.Store, passwords *Passwords, failures *Failures, tokens *Tokens, outbox *Outbox, events *Events, now func() time.Time) *AccountService {
+	return &AccountService{store: store, passwords: passwords, failures: failures, tokens: tokens, outbox: outbox, events: events, now: now}
 }
 
 // NewAccount is what an account is made from.
@@ -40,20 +43,63 @@ type NewAccount struct {
 
 const invalidUser = "The user is not valid."
 
-// Register makes an account that waits for confirmation, and the token that
-// confirms it. Anybody may call it. It fails with CodeInvalid, for a name or
-// address that is taken too, or with CodeBusy.
+// Register makes an account that waits for confirmation, and the token of the
+// link that confirms it, or "" where the link goes by mail. Anybody may call it.
+// It fails with CodeInvalid, for a name that is taken too, or with CodeBusy. An
+// address that is taken is CodeInvalid only where there is no mail: else its
+// owner is written to, and the caller cannot tell.
 func (s *AccountService) Register(ctx context.Context, in NewAccount) (UserView, string, error) {
-	user, err := s.create(ctx, NewAccount{Username: in.Username, Email: in.Email, Password: in.Password})
+	user, err := s.prepare(NewAccount{Username: in.Username, Email: in.Email, Password: in.Password})
 	if err != nil {
 		return UserView{}, "", err
 	}
-	token, err := s.tokens.Activation(user)
-	if err != nil {
+	// Outside the transaction: other writes must not wait for a hash.
+	if user.PasswordHash, err = s.passwords.Hash(ctx, in.Password); err != nil {
 		return UserView{}, "", err
 	}
+	mails := s.outbox.post()
+	err = s.store.Write(ctx, func(tx models.DB) error {
+		mails.clear()
+		user.ID = 0
+		return s.register(tx, &user, mails)
+	})
+	if err != nil {
+		return UserView{}, "", s.takenFields(ctx, err, user, s.outbox.Sends())
+	}
+	mails.committed(ctx)
 	s.events.record(ctx, "registered", user.ID)
-	return UserView{User: user, Private: true}, token, nil
+	token := ""
+	if !s.outbox.Sends() {
+		token, err = s.tokens.Activation(user, false)
+	}
+	return UserView{User: user, Private: true}, token, err
+}
+
+// register writes the account, or what passes for it to a caller who must not
+// learn that the address has one.
+func (s *AccountService) register(tx models.DB, user *models.User, mails *post) error {
+	if err := models.NameReserved(tx, user.UsernameKey); err != nil {
+		return err
+	}
+	owner, err := models.UserByEmailKey(tx, user.EmailKey)
+	switch {
+	case err == nil && s.outbox.Sends():
+		decoy := *user
+		decoy.EmailKey = "decoy/" + rand.Text()
+		if err := models.CreateDecoy(tx, &decoy); err != nil {
+			return err
+		}
+		user.ID, user.Version = decoy.ID, decoy.Version
+		return mails.add(tx, MailAddressTaken, owner.ID, "")
+	case err == nil:
+		return models.ErrDuplicate
+	case !errors.Is(err, models.ErrNotFound):
+		return err
+	}
+	if err := models.CreateUser(tx, user); err != nil {
+		return err
+	}
+	return mails.add(tx, MailActivation, user.ID, "")
 }
 
 // CreateSuperuser makes an active staff account. It is for the command line
@@ -105,18 +151,22 @@ func (s *AccountService) create(ctx context.Context, in NewAccount) (models.User
 	}
 	err = s.store.Write(ctx, func(tx models.DB) error {
 		user.ID = 0
+		if err := models.NameReserved(tx, user.UsernameKey); err != nil {
+			return err
+		}
 		return models.CreateUser(tx, &user)
 	})
-	return user, takenFields(s.store.Read(ctx), err, user)
+	return user, s.takenFields(ctx, err, user, false)
 }
 
-// takenFields says which of an account's names is the duplicate. The database
-// decides that one is; looking first would leave a gap for a second request.
-func takenFields(db models.DB, err error, u models.User) error {
+// takenFields says which of an account's names is the duplicate, but not that an
+// address is, where that is a secret. The database decides that one is; looking
+// first would leave a gap for a second request.
+func (s *AccountService) takenFields(ctx context.Context, err error, u models.User, secret bool) error {
 	if !errors.Is(err, models.ErrDuplicate) {
 		return err
 	}
-	username, email, lookupErr := models.TakenNames(db, u.UsernameKey, u.EmailKey, u.ID)
+	username, email, lookupErr := models.TakenNames(s.store.Read(ctx), u.UsernameKey, u.EmailKey, u.ID)
 	if lookupErr != nil {
 		return lookupErr
 	}
@@ -124,171 +174,13 @@ func takenFields(db models.DB, err error, u models.User) error {
 	if username {
 		fields.Add("username", "A user with that username already exists.")
 	}
-	if email {
+	if email && !secret {
 		fields.Add("email", "A user with that email already exists.")
 	}
 	if len(fields) == 0 { // the other account went away in between, or was never kept
 		return (&Error{Code: CodeBusy, Message: "Another request uses this name or address right now. Try again.", RetryAfter: time.Second}).Because(err)
 	}
 	return fields.Err(invalidUser)
-}
-
-// CheckActivation reports what Activate would fail with, and changes nothing.
-func (s *AccountService) CheckActivation(ctx context.Context, token string) error {
-	_, err := s.pending(s.store.Read(ctx), token)
-	return err
-}
-
-// Activate confirms the account that a link was made for. Whoever has the link
-// may call it. It fails with CodeTokenExpired, CodeTokenNotValid (tampered, of
-// another kind, or made for another address or password), CodeAlreadyActive,
-// or CodeUserInactive: no link undoes a deactivation.
-func (s *AccountService) Activate(ctx context.Context, token string) error {
-	var user models.User
-	err := s.store.Write(ctx, func(tx models.DB) (err error) {
-		if user, err = s.pending(tx, token); err != nil {
-			return err
-		}
-		user.ActivatedAt = models.NullMicros(new(s.now()))
-		return models.UpdateUser(tx, &user)
-	})
-	if err == nil {
-		s.events.record(ctx, "activated", user.ID)
-	}
-	return err
-}
-
-// pending gives the account that a link may still confirm.
-func (s *AccountService) pending(db models.DB, token string) (models.User, error) {
-	claims, err := s.tokens.Parse(token, TokenActivation)
-	if err != nil {
-		return models.User{}, err
-	}
-	user, err := models.UserByID(db, claims.UserID)
-	switch {
-	case errors.Is(err, models.ErrNotFound):
-		return user, ErrUserInactive
-	case err != nil:
-		return user, err
-	case user.DisabledAt.Valid:
-		return user, ErrUserInactive
-	case claims.State != s.tokens.StateOf(user):
-		return user, ErrTokenNotValid
-	case user.ActivatedAt.Valid:
-		return user, ErrAlreadyActive
-	}
-	return user, nil
-}
-
-// ResendActivation asks for a new confirmation of the account with that
-// address. Anybody may call it, and cannot tell from it whether there is one.
-// Where no mail is set up the operator reads of it in the log, and activates
-// the account by hand. It fails with CodeInvalid on what is no address.
-func (s *AccountService) ResendActivation(ctx context.Context, email string) error {
-	fields := Fields{}
-	_, key := checkEmail(fields, email)
-	if err := fields.Err("The address is not valid."); err != nil {
-		return err
-	}
-	user, err := models.UserByEmailKey(s.store.Read(ctx), key)
-	switch {
-	case errors.Is(err, models.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	}
-	if !user.ActivatedAt.Valid && !user.DisabledAt.Valid {
-		s.events.record(ctx, "activation asked for again", user.ID)
-	}
-	return nil
-}
-
-// SetPassword gives an account a new password and ends its sessions. It is for
-// the command line and fails with CodeNotFound or CodeInvalid.
-func (s *AccountService) SetPassword(ctx context.Context, username, password string) error {
-	user, err := s.byName(s.store.Read(ctx), username)
-	if err != nil {
-		return err
-	}
-	if err := passwordFor(user, password); err != nil {
-		return err
-	}
-	hash, err := s.passwords.Hash(ctx, password)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, user.ID, "password set", func(u *models.User) bool {
-		u.PasswordHash = hash
-		u.PasswordChangedAt = max(models.Micros(s.now()), u.PasswordChangedAt+1)
-		return true
-	})
-}
-
-// PasswordCheck gives a function that says what is wrong with a password for
-// an account, with CodeInvalid. It fails with CodeNotFound.
-func (s *AccountService) PasswordCheck(ctx context.Context, username string) (func(password string) error, error) {
-	user, err := s.byName(s.store.Read(ctx), username)
-	return func(password string) error { return passwordFor(user, password) }, err
-}
-
-func passwordFor(u models.User, password string) error {
-	fields := Fields{}
-	checkPassword(fields, "password", password, u.Username, u.Email)
-	return fields.Err("The password is not valid.")
-}
-
-// ActivateByName confirms an account or lifts its deactivation. It is for the
-// command line and fails with CodeNotFound.
-func (s *AccountService) ActivateByName(ctx context.Context, username string) error {
-	user, err := s.byName(s.store.Read(ctx), username)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, user.ID, "activated by operator", func(u *models.User) bool {
-		setActive(u, true, s.now())
-		return false
-	})
-}
-
-// DeactivateByName keeps an account from signing in and ends its sessions. It
-// is for the command line and fails with CodeNotFound.
-func (s *AccountService) DeactivateByName(ctx context.Context, username string) error {
-	user, err := s.byName(s.store.Read(ctx), username)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, user.ID, "deactivated by operator", func(u *models.User) bool {
-		setActive(u, false, s.now())
-		return true
-	})
-}
-
-// change changes an account and, where fn says so, ends its sessions.
-func (s *AccountService) change(ctx context.Context, id int64, event string, fn func(*models.User) (endSessions bool)) error {
-	err := s.store.Write(ctx, func(tx models.DB) error {
-		user, err := models.UserByID(tx, id)
-		if err != nil {
-			return err
-		}
-		if fn(&user) {
-			if _, err := models.RevokeSessionsOf(tx, user.ID, models.Micros(s.now())); err != nil {
-				return err
-			}
-		}
-		return models.UpdateUser(tx, &user)
-	})
-	if err == nil {
-		s.events.record(ctx, event, id)
-	}
-	return err
-}
-
-func (s *AccountService) byName(db models.DB, username string) (models.User, error) {
-	user, err := models.UserByUsernameKey(db, usernameKey(username))
-	if errors.Is(err, models.ErrNotFound) {
-		return user, NewError(CodeNotFound, "There is no user "+username+".")
-	}
-	return user, err
 }
 
 // setActive confirms and enables an account, or disables it.

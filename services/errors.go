@@ -28,6 +28,7 @@ const (
 	CodeMethodNotAllowed Code = "method_not_allowed"
 	CodeAlreadyActive    Code = "already_active"
 	CodeConflict         Code = "conflict"
+	CodeCSRF             Code = "csrf_failed"
 	CodePrecondition     Code = "precondition_failed"
 	CodeTooLarge         Code = "too_large"
 	CodeUnsupportedMedia Code = "unsupported_media_type"
@@ -113,6 +114,7 @@ var (
 	ErrPermissionDenied = NewError(CodePermissionDenied, "You do not have permission to perform this action.")
 	ErrNotFound         = NewError(CodeNotFound, "Not found.")
 	ErrAlreadyActive    = NewError(CodeAlreadyActive, "This account is already active.")
+	ErrCSRF             = NewError(CodeCSRF, "CSRF Failed: CSRF token missing or incorrect.")
 	ErrPrecondition     = NewError(CodePrecondition, "It has changed since you read it. Read it again, then repeat the change.")
 )
 

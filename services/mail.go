@@ -59,7 +59,7 @@ var mailWordings = map[MailKind]mailWording{
 	MailAddressTaken: {
 		subject: "You already have a Dueto account",
 		before: []string{
-			"Somebody, perhaps you, tried to register at {site} with this address. It already belongs to your account {username}, so no new account was made.",
+			"Somebody, perhaps you, tried to use this address for an account at {site}. It already belongs to your account {username}, so nothing came of it.",
 			"If it was you, sign in with that name. If you no longer know the password, ask for a new one there.",
 			"If it was not you, you need not do anything: nothing has changed.",
 		},

@@ -29,6 +29,8 @@ type SessionService struct {
 type SessionConfig struct {
 	// TTL is the longest a session lasts from its login.
 	TTL time.Duration
+	// Modes are those that a login may choose; the first one is what it gets.
+	Modes []string
 	// Grace is how long a spent refresh token still gives its successor, for
 	// two tabs and lost answers; 0 means not at all.
 	Grace time.Duration
@@ -46,20 +48,40 @@ type Login struct {
 	Password  string
 	UserAgent string
 	Address   string
+	Mode      string // "" is the server's first
 }
 
-// TokenPair is what a login or a refresh gives.
+// The modes in which a session's tokens are carried.
+const (
+	ModeJSON       = "json"
+	ModeOneCookie  = "one-cookie"
+	ModeTwoCookies = "two-cookies"
+)
+
+// TokenPair is what a login or a refresh gives. The times are how long the
+// tokens and the session last from now.
 type TokenPair struct {
-	Access    string
-	Refresh   string
-	ExpiresIn time.Duration // of the access token
+	Mode       string
+	Access     string
+	Refresh    string
+	CSRF       string // for the modes with cookies
+	ExpiresIn  time.Duration
+	RefreshFor time.Duration
+	SessionFor time.Duration
 }
 
 // Login starts a session. Anybody may call it. Whatever is wrong (no such
 // account, not confirmed, deactivated, wrong password) it fails with
 // CodeNoActiveAccount, and at the same price; after too many failures with
-// CodeThrottled; or with CodeBusy.
+// CodeThrottled; or with CodeBusy, or CodeInvalid for a mode that the server does
+// not allow.
 func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error) {
+	if in.Mode == "" {
+		in.Mode = s.cfg.Modes[0]
+	}
+	if !slices.Contains(s.cfg.Modes, in.Mode) {
+		return TokenPair{}, FieldError("The login is not valid.", "mode", "This server allows: "+strings.Join(s.cfg.Modes, ", ")+".")
+	}
 	emailKey, _ := canonicalEmail(strings.TrimSpace(in.Username))
 	user, err := models.UserByLogin(s.store.Read(ctx), usernameKey(in.Username), emailKey)
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
@@ -82,7 +104,7 @@ func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error)
 	now := models.Micros(s.cfg.Now())
 	session := models.Session{
 		UserID: user.ID, Generation: 1, CreatedAt: now, RotatedAt: now, LastUsedAt: now,
-		ExpiresAt: now + s.cfg.TTL.Microseconds(), UserAgent: in.UserAgent, Address: in.Address,
+		ExpiresAt: now + s.cfg.TTL.Microseconds(), UserAgent: in.UserAgent, Address: in.Address, Mode: in.Mode,
 	}
 	err = s.store.Write(ctx, func(tx models.DB) error {
 		session.ID = 0
@@ -152,146 +174,29 @@ func (s *SessionService) start(tx models.DB, compared models.User, hash string, 
 }
 
 func (s *SessionService) pair(u models.User, session models.Session) (TokenPair, error) {
-	access, lifetime, err := s.tokens.Access(u, session)
-	if err != nil {
+	now := s.cfg.Now()
+	p := TokenPair{Mode: session.Mode, SessionFor: models.Time(session.ExpiresAt).Sub(now)}
+	var err error
+	if p.Access, p.ExpiresIn, err = s.tokens.Access(u, session); err != nil {
 		return TokenPair{}, err
 	}
-	refresh, err := s.tokens.Refresh(u, session)
-	return TokenPair{Access: access, Refresh: refresh, ExpiresIn: lifetime}, err
-}
-
-// Refresh spends a refresh token for a new pair. A token spent within the
-// grace time gives its successor once more; one spent earlier has been copied,
-// and ends the session. It fails with CodeTokenExpired, CodeTokenNotValid or
-// CodeUserInactive.
-func (s *SessionService) Refresh(ctx context.Context, raw string) (TokenPair, error) {
-	claims, err := s.tokens.Parse(raw, TokenRefresh)
-	if err != nil {
+	var until time.Time
+	if p.Refresh, until, err = s.tokens.Refresh(u, session); err != nil {
 		return TokenPair{}, err
 	}
-	now := models.Micros(s.cfg.Now())
-	var session models.Session
-	var user models.User
-	var refusal error // carried past the commit: a revocation outlives the refusal
-	err = s.store.Write(ctx, func(tx models.DB) (err error) {
-		refusal = nil
-		session, user, err = s.current(tx, claims, now)
-		if err != nil {
-			return err
-		}
-		switch {
-		case claims.Generation == session.Generation:
-			rotated, err := models.RotateSession(tx, session.ID, session.Generation, now)
-			if err != nil || !rotated {
-				return cmp.Or(err, errNotAlone)
-			}
-			session.Generation++
-			session.RotatedAt = now
-		case s.inGrace(claims, session, now):
-		default:
-			refusal = ErrTokenNotValid.Because(errors.New("a spent refresh token was used again"))
-			_, err := models.RevokeSession(tx, session.ID, now)
-			return err
-		}
-		return nil
-	})
-	if err != nil {
-		return TokenPair{}, err
+	p.RefreshFor = until.Sub(now)
+	if session.Mode != ModeJSON {
+		p.CSRF = s.tokens.CSRF(session.ID)
 	}
-	if refusal != nil {
-		s.events.record(ctx, "refresh token reused", user.ID, "session_id", session.ID)
-		return TokenPair{}, refusal
-	}
-	return s.pair(user, session)
+	return p, nil
 }
 
-// errNotAlone says that an engine broke its promise of serializable writes.
-var errNotAlone = errors.New("a session changed within the transaction that read it")
-
-// inGrace reports whether the token was the session's last but one, and spent
-// just now.
-func (s *SessionService) inGrace(c *Claims, session models.Session, now int64) bool {
-	return s.cfg.Grace > 0 && c.Generation == session.Generation-1 && now-session.RotatedAt <= s.cfg.Grace.Microseconds()
-}
-
-// current gives the live session and active account that a token names.
-func (s *SessionService) current(db models.DB, c *Claims, now int64) (models.Session, models.User, error) {
-	session, user, err := models.SessionUser(db, c.SessionID)
-	switch {
-	case errors.Is(err, models.ErrNotFound):
-		// A session that ended may be gone; so may its account.
-		if _, err := models.UserByID(db, c.UserID); errors.Is(err, models.ErrNotFound) {
-			return session, user, ErrUserInactive
-		}
-		return session, user, ErrTokenNotValid
-	case err != nil:
-		return session, user, err
-	case user.ID != c.UserID:
-		return session, user, ErrTokenNotValid
-	case !user.Active():
-		return session, user, ErrUserInactive
-	case !session.Live(now):
-		return session, user, ErrTokenNotValid
+// Payload gives the claims of the access token as they are in it: base64url of
+// JSON (RFC 7519).
+func (p TokenPair) Payload() string {
+	parts := strings.Split(p.Access, ".")
+	if len(parts) != 3 {
+		return ""
 	}
-	return session, user, nil
-}
-
-// Authenticate tells whom an access token speaks for, as the database has them
-// now. It fails with CodeTokenExpired, CodeTokenNotValid or CodeUserInactive.
-func (s *SessionService) Authenticate(ctx context.Context, raw string) (Actor, error) {
-	claims, err := s.tokens.Parse(raw, TokenAccess)
-	if err != nil {
-		return Actor{}, err
-	}
-	_, user, err := s.current(s.store.Read(ctx), claims, models.Micros(s.cfg.Now()))
-	if err != nil {
-		return Actor{}, err
-	}
-	return actorOf(user), nil
-}
-
-// Verify gives the claims of an access or refresh token that would be taken
-// now. Anybody who has one may call it. It fails as Authenticate does.
-func (s *SessionService) Verify(ctx context.Context, raw string) (*Claims, error) {
-	claims, err := s.tokens.Parse(raw, TokenAccess, TokenRefresh)
-	if err != nil {
-		return nil, err
-	}
-	now := models.Micros(s.cfg.Now())
-	session, _, err := s.current(s.store.Read(ctx), claims, now)
-	if err != nil {
-		return nil, err
-	}
-	if claims.TokenType == TokenRefresh && claims.Generation != session.Generation && !s.inGrace(claims, session, now) {
-		return nil, ErrTokenNotValid
-	}
-	return claims, nil
-}
-
-// Logout ends the session of a refresh token, spent or not. Ending it twice is
-// no error. It fails with CodeTokenExpired or CodeTokenNotValid.
-func (s *SessionService) Logout(ctx context.Context, raw string) error {
-	claims, err := s.tokens.Parse(raw, TokenRefresh)
-	if err != nil {
-		return err
-	}
-	ended := false
-	err = s.store.Write(ctx, func(tx models.DB) error {
-		ended = false
-		session, _, err := models.SessionUser(tx, claims.SessionID)
-		if errors.Is(err, models.ErrNotFound) {
-			return nil
-		}
-		if err == nil && session.UserID != claims.UserID {
-			return ErrTokenNotValid
-		}
-		if err == nil {
-			ended, err = models.RevokeSession(tx, session.ID, models.Micros(s.cfg.Now()))
-		}
-		return err
-	})
-	if err == nil && ended {
-		s.events.record(ctx, "logout", claims.UserID, "session_id", claims.SessionID)
-	}
-	return err
+	return parts[1]
 }

@@ -58,7 +58,7 @@ func (s *SMTP) Send(ctx context.Context, m Mail) error {
 		return mailFailure(ctx, step, err, errMailServer)
 	}
 	if step, err = s.transfer(client, to, message); err != nil {
-		return mailFailure(ctx, step, err, meaningFor(err))
+		return mailFailure(ctx, step, err, meaningFor(step, err))
 	}
 	_ = client.Quit() // the server has the message, whatever it says now
 	return nil
@@ -149,12 +149,14 @@ func (a *signIn) Start(server *smtp.ServerInfo) (string, []byte, error) {
 }
 
 // meaningFor gives what a failure to hand a message over means.
-func meaningFor(err error) error {
+func meaningFor(step string, err error) error {
 	var reply *textproto.Error
 	switch {
 	case !errors.As(err, &reply), reply.Code == 421: // silence, nonsense, or a farewell
 		return errMailServer
 	case slices.Contains([]int{530, 534, 535, 538}, reply.Code): // it wants us signed in, or encrypted
+		return errMailServer
+	case reply.Code >= 500 && step == "MAIL FROM": // the sender is a setting, and no message's fault
 		return errMailServer
 	case reply.Code >= 500:
 		return errMailRefused

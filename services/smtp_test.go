@@ -237,7 +237,7 @@ func TestSMTP_TellsWhatAFailureMeans(t *testing.T) {
 		{"AUTH", "535 5.7.8" + quoting, errMailServer, "mail: AUTH: the server answered 535 5.7.8: "},
 		{"AUTH", "454 4.7.0" + quoting, errMailServer, "mail: AUTH: the server answered 454 4.7.0: "},
 		{"AUTH", "334 !" + quoting, errMailServer, "mail: AUTH: the server answered in a way"},
-		{"MAIL", "550 5.7.1" + quoting, errMailRefused, "mail: MAIL FROM: the server answered 550 5.7.1: refused"},
+		{"MAIL", "550 5.7.1" + quoting, errMailServer, "mail: MAIL FROM: the server answered 550 5.7.1: "},
 		{"MAIL", "530 5.7.0" + quoting, errMailServer, "mail: MAIL FROM: the server answered 530 5.7.0: "},
 		{"MAIL", "451 4.3.0" + quoting, nil, "mail: MAIL FROM: the server answered 451 4.3.0"},
 		{"RCPT", "550 5.1.1" + quoting, errMailRefused, "mail: RCPT TO: the server answered 550 5.1.1: refused"},

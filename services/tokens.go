@@ -29,7 +29,12 @@ const (
 	TokenAccess     TokenKind = "access"
 	TokenRefresh    TokenKind = "refresh"
 	TokenActivation TokenKind = "activation"
+	TokenReset      TokenKind = "password_reset"
+	TokenEmail      TokenKind = "email_change"
 )
+
+// tokenKinds lists them all.
+var tokenKinds = []TokenKind{TokenAccess, TokenRefresh, TokenActivation, TokenReset, TokenEmail}
 
 const (
 	maxTokenBytes = 4096
@@ -60,6 +65,8 @@ type Claims struct {
 	Generation int64 `json:"gen,omitempty"`
 	// State is a fingerprint of the account that the token was made for.
 	State string `json:"state,omitempty"`
+	// Mailed is set on a link that goes by mail, where scanners follow links.
+	Mailed bool `json:"mailed,omitempty"`
 }
 
 // The getters make Claims a jwt.Claims. They are not asked: check looks at the
@@ -94,7 +101,8 @@ type TokenConfig struct {
 	Issuer        string
 	AccessTTL     time.Duration
 	RefreshTTL    time.Duration
-	ActivationTTL time.Duration
+	ActivationTTL time.Duration // of links that confirm an account or an address
+	ResetTTL      time.Duration
 	Now           func() time.Time
 }
 
@@ -104,6 +112,7 @@ type Tokens struct {
 	method jwt.SigningMethod
 	keys   map[TokenKind]tokenKey
 	state  []byte
+	csrf   []byte
 	parser *jwt.Parser
 }
 
@@ -119,7 +128,7 @@ func NewTokens(cfg TokenConfig) (*Tokens, error) {
 	if _, ok := t.method.(*jwt.SigningMethodHMAC); !ok {
 		return nil, fmt.Errorf("tokens: %q is not an HMAC algorithm", cfg.Algorithm)
 	}
-	for _, kind := range []TokenKind{TokenAccess, TokenRefresh, TokenActivation} {
+	for _, kind := range tokenKinds {
 		key, err := deriveKey(cfg.Secret, "token/"+string(kind))
 		if err != nil {
 			return nil, err
@@ -129,6 +138,9 @@ func NewTokens(cfg TokenConfig) (*Tokens, error) {
 	}
 	var err error
 	if t.state, err = deriveKey(cfg.Secret, "state"); err != nil {
+		return nil, err
+	}
+	if t.csrf, err = deriveKey(cfg.Secret, "csrf"); err != nil {
 		return nil, err
 	}
 	t.parser = jwt.NewParser(
@@ -171,29 +183,70 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // Refresh makes the token of a session's present generation. It is a function
-// of the session alone: whoever asks again gets the same one.
-func (t *Tokens) Refresh(u models.User, s models.Session) (string, error) {
+// of the session alone: whoever asks again gets the same one. until is when it
+// ends.
+func (t *Tokens) Refresh(u models.User, s models.Session) (token string, until time.Time, err error) {
 	from := models.Time(s.RotatedAt)
-	c := t.claims(TokenRefresh, u, from, earlier(from.Add(t.RefreshTTL), models.Time(s.ExpiresAt)))
+	until = earlier(from.Add(t.RefreshTTL), models.Time(s.ExpiresAt))
+	c := t.claims(TokenRefresh, u, from, until)
 	c.ID = strconv.FormatInt(s.ID, 10) + "." + strconv.FormatInt(s.Generation, 10)
 	c.SessionID, c.Generation = s.ID, s.Generation
-	return t.sign(c)
+	token, err = t.sign(c)
+	return token, until, err
 }
 
-// Activation makes the token of a confirmation link.
-func (t *Tokens) Activation(u models.User) (string, error) {
+// Activation makes the token of a link that confirms an account; mailed says
+// that it goes by mail.
+func (t *Tokens) Activation(u models.User, mailed bool) (string, error) {
+	return t.link(TokenActivation, u, t.ActivationTTL, mailed)
+}
+
+// Reset makes the token of a link that sets a new password.
+func (t *Tokens) Reset(u models.User) (string, error) { return t.link(TokenReset, u, t.ResetTTL, true) }
+
+// Email makes the token of a link that confirms the account's next address.
+func (t *Tokens) Email(u models.User) (string, error) {
+	return t.link(TokenEmail, u, t.ActivationTTL, true)
+}
+
+func (t *Tokens) link(kind TokenKind, u models.User, ttl time.Duration, mailed bool) (string, error) {
 	now := t.Now()
-	c := t.claims(TokenActivation, u, now, now.Add(t.ActivationTTL))
-	c.State = t.StateOf(u)
+	c := t.claims(kind, u, now, now.Add(ttl))
+	c.State, c.Mailed = t.stateOf(kind, u), mailed
 	return t.sign(c)
 }
 
-// StateOf fingerprints what a link is bound to: a change of address or
-// password kills it; the same password hashed anew does not.
-func (t *Tokens) StateOf(u models.User) string {
+// fits reports whether a link was made for the account as it is now.
+func (t *Tokens) fits(c *Claims, u models.User) bool {
+	return hmac.Equal([]byte(c.State), []byte(t.stateOf(c.TokenType, u)))
+}
+
+// stateOf fingerprints what a link is bound to: a change of address or password
+// kills it, and so does another next address that of the first; the same
+// password hashed anew does not.
+func (t *Tokens) stateOf(kind TokenKind, u models.User) string {
 	mac := hmac.New(sha256.New, t.state)
 	fmt.Fprintf(mac, "%d\n%s\n%d", u.ID, u.EmailKey, u.PasswordChangedAt)
+	if kind == TokenEmail {
+		fmt.Fprintf(mac, "\n%s", u.PendingEmail)
+	}
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// CSRF gives what proves that a page of ours sends a session's cookies: it is
+// in a cookie that only such a page can read.
+func (t *Tokens) CSRF(sessionID int64) string {
+	mac := hmac.New(sha256.New, t.csrf)
+	fmt.Fprintf(mac, "%d", sessionID)
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
+}
+
+// checkCSRF fails with ErrCSRF where a credential needs a proof and lacks it.
+func (t *Tokens) checkCSRF(c Credential, sessionID int64) error {
+	if c.CSRF != nil && !hmac.Equal([]byte(*c.CSRF), []byte(t.CSRF(sessionID))) {
+		return ErrCSRF
+	}
+	return nil
 }
 
 func (t *Tokens) claims(kind TokenKind, u models.User, from, until time.Time) *Claims {

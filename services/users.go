@@ -16,17 +16,16 @@ const newestTasks = 100
 
 // UserService holds the rules of accounts as a resource.
 type UserService struct {
-	store     *models.Store
-	accounts  *AccountService
-	passwords *Passwords
-	cursors   *Cursors
-	events    *Events
-	now       func() time.Time
+	store    *models.Store
+	accounts *AccountService
+	cursors  *Cursors
+	events   *Events
+	now      func() time.Time
 }
 
 // NewUserService makes the service; now is the clock.
-func NewUserService(store *models.Store, accounts *AccountService, passwords *Passwords, cursors *Cursors, events *Events, now func() time.Time) *UserService {
-	return &UserService{store: store, accounts: accounts, passwords: passwords, cursors: cursors, events: events, now: now}
+func NewUserService(store *models.Store, accounts *AccountService, cursors *Cursors, events *Events, now func() time.Time) *UserService {
+	return &UserService{store: store, accounts: accounts, cursors: cursors, events: events, now: now}
 }
 
 // UserView is an account as somebody sees it.
@@ -134,18 +133,21 @@ func (p UserPatch) Check() error {
 	return fields.Err(invalidUser)
 }
 
-// Update changes an account. Oneself may change name and time zone; staff
-// everything, and those with users.change all but staff and permissions, of
-// accounts that are not staff and hold no word that they do not. It fails with
-// CodeNotFound, CodePermissionDenied, CodePrecondition, CodeInvalid, or
-// CodeConflict where no active staff would be left.
+// Update changes an account. Oneself may change name, time zone and address, the
+// latter once the new one is confirmed; staff everything, and those with
+// users.change all but staff and permissions, of accounts that are not staff and
+// hold no word that they do not. It fails with CodeNotFound,
+// CodePermissionDenied, CodePrecondition, CodeInvalid, or CodeConflict where no
+// active staff would be left.
 func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch UserPatch, expected Expected) (UserView, error) {
 	if !actor.Authenticated() {
 		return UserView{}, ErrNotAuthenticated
 	}
 	var view UserView
 	var before, attempted models.User
+	mails := s.accounts.outbox.post()
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
+		mails.clear()
 		if view, err = s.view(tx, actor, id); err != nil {
 			return err
 		}
@@ -164,11 +166,11 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 			return err
 		}
 		if before.Active() && !attempted.Active() {
-			if _, err := models.RevokeSessionsOf(tx, id, models.Micros(s.now())); err != nil {
+			if _, err := models.RevokeSessionsOf(tx, id, 0, models.Micros(s.now())); err != nil {
 				return err
 			}
 		}
-		if err := models.UpdateUser(tx, &attempted); err != nil {
+		if err := s.accounts.writeChanges(tx, before, &attempted, mails); err != nil {
 			return err
 		}
 		view.User = attempted
@@ -176,8 +178,9 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 		return nil
 	})
 	if err != nil {
-		return UserView{}, takenFields(s.store.Read(ctx), err, attempted)
+		return UserView{}, s.accounts.takenFields(ctx, err, attempted, false)
 	}
+	mails.committed(ctx)
 	s.recordChange(ctx, actor, before, attempted)
 	return view, nil
 }
@@ -190,14 +193,21 @@ func applyUserPatch(actor Actor, u models.User, p UserPatch, now time.Time) (mod
 	if p.Username.Set {
 		u.Username, u.UsernameKey = checkUsername(fields, p.Username.To)
 	}
+	emailKey := u.EmailKey
 	if p.Email.Set && p.Email.To != u.Email {
-		if !manages {
-			fields.Add("email", "Ask the staff to change the address: a new one cannot be confirmed without mail.")
+		if actor.TokenID != 0 && isSelf(actor, u) { // whoever has the address can own the account
+			return u, actor.CheckScope("")
 		}
-		u.Email, u.EmailKey = checkEmail(fields, p.Email.To)
+		var email string
+		email, emailKey = checkEmail(fields, p.Email.To)
+		if manages {
+			u.Email, u.EmailKey, u.PendingEmail = email, emailKey, ""
+		} else {
+			u.PendingEmail = email
+		}
 	}
 	if p.Username.Set || p.Email.Set {
-		checkNameIsOwn(fields, u.Username, u.EmailKey)
+		checkNameIsOwn(fields, u.Username, emailKey)
 	}
 	if p.TimeZone.Set {
 		checkTimeZone(fields, p.TimeZone.To)
@@ -282,7 +292,7 @@ func (s *UserService) confirmPassword(ctx context.Context, u models.User, passwo
 	if password == "" {
 		return FieldError(message, "password", "This field is required.")
 	}
-	match, err := s.passwords.Compare(ctx, u.PasswordHash, password)
+	match, err := s.accounts.confirm(ctx, u, password)
 	if err != nil {
 		return err
 	}

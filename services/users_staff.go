@@ -95,7 +95,7 @@ func (s *AccountService) changeByName(ctx context.Context, username, event strin
 	var user models.User
 	var changed bool
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
-		if user, err = s.byName(tx, username); err != nil {
+		if user, err = userByName(tx, username); err != nil {
 			return err
 		}
 		before := user

@@ -47,7 +47,7 @@ func TestRegister_AnswersTheInactiveUserAndItsLink(t *testing.T) {
 	want := map[string]any{
 		"id": 1.0, "url": "https://todo.example.com/api/users/1", "username": "Alice", "date_joined": "2026-10-18T12:00:00Z",
 		"task_count": 0.0, "tasks": []any{}, "tasks_url": "https://todo.example.com/api/tasks?person=1",
-		"email": "Alice@Example.COM", "is_active": false, "is_staff": false, "permissions": []any{}, "last_login": nil, "time_zone": "UTC",
+		"email": "Alice@Example.COM", "pending_email": nil, "is_active": false, "is_staff": false, "permissions": []any{}, "last_login": nil, "time_zone": "UTC",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got  %v\nwant %v", got, want)
@@ -188,7 +188,7 @@ func (r *response) wantPage(status int) (sentence string) {
 	if found := scriptOfPage.Find(r.Body); found != nil {
 		r.t.Errorf("the page has %q", found)
 	}
-	if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Referrer-Policy") != "no-referrer" {
+	if r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("Referrer-Policy") != "same-origin" {
 		r.t.Errorf("headers %v", r.Header)
 	}
 	found := statusOfPage.FindSubmatch(r.Body)
@@ -212,7 +212,7 @@ func TestActivate_BrowserPressesAButton(t *testing.T) {
 	}
 	a.wantPending("alice")
 	press := func() *response {
-		return a.do("POST", link, "", browserAccept, header{"Content-Type", "application/x-www-form-urlencoded"}, header{"Origin", "null"})
+		return a.do("POST", link, "", browserAccept, header{"Content-Type", "application/x-www-form-urlencoded"}, header{"Origin", a.Config.PublicURL})
 	}
 	pressed := press()
 	if got := pressed.wantPage(http.StatusOK); got != "User activated." || formOfPage.Match(pressed.Body) {

@@ -79,6 +79,8 @@ type app struct {
 	Log      *syncBuffer
 	DBFile   string
 	server   *httptest.Server
+	// stopMail ends the sending of mail, and waits for it.
+	stopMail func()
 }
 
 // newApp starts a server with cheap password hashes and a clock that stands.
@@ -111,17 +113,30 @@ func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Conf
 		t.Fatal(err)
 	}
 	deps := routes.Deps{Config: a.Config, Secret: []byte(secret), Store: a.Store, Logger: log, Now: clk.Now}
+	if deps.Services, err = routes.NewServices(deps); err != nil {
+		t.Fatal(err)
+	}
+	a.Services = deps.Services
 	handler, err := routes.New(deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Services, err = routes.NewServices(deps); err != nil {
-		t.Fatal(err)
-	}
+	a.sendMail()
 	a.server = httptest.NewServer(handler)
 	a.URL = a.server.URL
 	t.Cleanup(a.stop)
 	return a
+}
+
+// sendMail sends what waits in the outbox until the server is stopped.
+func (a *app) sendMail() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { a.Services.Outbox.Run(ctx) })
+	a.stopMail = func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // stop ends the server; the database file stays until the test is over.
@@ -129,6 +144,8 @@ func (a *app) stop() {
 	if a.server != nil {
 		a.server.Close()
 		a.server = nil
+		a.stopMail()
+		a.Services.Close()
 		if err := a.Store.Close(); err != nil {
 			a.t.Errorf("close the store: %v", err)
 		}

@@ -68,7 +68,7 @@ func TestMembers_WrongTypeIsNamed(t *testing.T) {
 		"create a task": task, "replace a task": task, "change a task": task, "register": account,
 		"log in": {"username": slices.Concat(inputNoText, []string{`""`}), "password": slices.Concat(inputNoText, []string{`""`})},
 		"change oneself": {
-			"username": inputNoText, "email": slices.Concat(inputNoText, []string{`"another@example.com"`, `"x"`, `""`}), "is_active": inputNoBoolean,
+			"username": inputNoText, "email": slices.Concat(inputNoText, []string{`"x"`, `""`}), "is_active": inputNoBoolean,
 			"is_staff": inputNoBoolean, "permissions": slices.DeleteFunc(slices.Clone(inputNoWords), func(raw string) bool { return raw == `[null]` }),
 			"time_zone": slices.Concat(inputNoText, []string{`""`, `"Local"`, `"../../etc/passwd"`, `"/etc/localtime"`, `"Europe/Nowhere"`, `"UTC'--"`}),
 		},

@@ -65,7 +65,9 @@ func TestPatchUser_AWordIsNotForOneself(t *testing.T) {
 	a := newApp(t)
 	boss, bob := a.staff("boss"), a.user("bob")
 	boss.do("PATCH", userPath(bob.ID), map[string]any{"permissions": []string{services.PermChangeUsers}}).want(http.StatusOK)
-	bob.do("PATCH", "/users/me", map[string]any{"email": "new@example.com"}).wantFields("email")
+	if me := bob.do("PATCH", "/users/me", map[string]any{"email": "new@example.com"}).want(http.StatusOK).object(); me["email"] != "bob@example.com" || me["pending_email"] != "new@example.com" {
+		t.Errorf("without its confirmation the address is %v", me)
+	}
 	bob.do("PATCH", "/users/me", map[string]any{"is_active": false}).wantProblem(http.StatusForbidden, services.CodePermissionDenied)
 	bob.do("PATCH", "/users/me", map[string]any{"time_zone": "Europe/Berlin"}).want(http.StatusOK)
 }

@@ -1,0 +1,130 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/services"
+)
+
+// Pages renders what a browser is shown in place of JSON. Each gives the page
+// and its Content-Security-Policy.
+type Pages interface {
+	// Confirm shows where a confirmation stands: a sentence, and a button that
+	// confirms where one is left to press.
+	Confirm(title, sentence, button string) (page []byte, policy string)
+	// Reset shows a sentence and, where a password is to be set, the form for it
+	// with what is wrong with the one that was sent.
+	Reset(sentence string, form bool, complaints []string) (page []byte, policy string)
+}
+
+// confirmation is what is said of a link that confirms something.
+type confirmation struct {
+	title       string
+	done        string
+	button      string
+	press, post string // what is left to do, for people and for programs
+}
+
+var (
+	activation = confirmation{
+		"Activate your account", "User activated.", "Activate my account",
+		"Press the button to activate your account.", "Send a POST to this URL to activate the user.",
+	}
+	emailConfirmation = confirmation{
+		"Confirm your address", "Email confirmed.", "Confirm my address",
+		"Press the button to confirm your new address.", "Send a POST to this URL to confirm the address.",
+	}
+)
+
+// ActivateByLink answers GET /auth/activate/{token}. A link that was handed out
+// in an answer confirms when a program follows it; but a browser is asked to
+// press a button, and neither a link that went by mail nor HEAD nor a prefetch
+// confirms anything.
+func (h *AuthHandler) ActivateByLink(c *gin.Context) error {
+	ctx, token := c.Request.Context(), c.Param("token")
+	if looksOnly(c) || wantsHTML(c) {
+		return h.sendConfirmation(c, activation, false, h.accounts.CheckActivation(ctx, token))
+	}
+	done, err := h.accounts.ActivateByLink(ctx, token)
+	return h.sendConfirmation(c, activation, done, err)
+}
+
+// Activate answers POST /auth/activate/{token}, from a program or from the
+// page's form. Its body says nothing and is not read.
+func (h *AuthHandler) Activate(c *gin.Context) error {
+	return h.sendConfirmation(c, activation, true, h.accounts.Activate(c.Request.Context(), c.Param("token")))
+}
+
+// CheckEmail answers GET /auth/email/confirm/{token}, which confirms nothing.
+func (h *AuthHandler) CheckEmail(c *gin.Context) error {
+	return h.sendConfirmation(c, emailConfirmation, false, h.accounts.CheckEmail(c.Request.Context(), c.Param("token")))
+}
+
+// ConfirmEmail answers POST /auth/email/confirm/{token}, as Activate does.
+func (h *AuthHandler) ConfirmEmail(c *gin.Context) error {
+	return h.sendConfirmation(c, emailConfirmation, true, h.accounts.ConfirmEmail(c.Request.Context(), c.Param("token")))
+}
+
+// looksOnly reports whether a request is one that nobody made by hand.
+func looksOnly(c *gin.Context) bool {
+	return c.Request.Method == http.MethodHead || strings.Contains(c.GetHeader("Sec-Purpose"), "prefetch") ||
+		strings.EqualFold(c.GetHeader("Purpose"), "prefetch")
+}
+
+func (h *AuthHandler) sendConfirmation(c *gin.Context, what confirmation, done bool, err error) error {
+	c.Writer.Header().Add("Vary", "Accept")
+	sentence, button := what.done, ""
+	if !done {
+		sentence, button = what.post, what.button
+	}
+	if !wantsHTML(c) {
+		if err != nil {
+			return err
+		}
+		return sendValue(c, http.StatusOK, detail{sentence})
+	}
+	if err != nil {
+		page, policy := h.pages.Confirm(what.title, services.Public(err).Message, "")
+		return pageError{err, page, policy}
+	}
+	if !done {
+		sentence = what.press
+	}
+	page, policy := h.pages.Confirm(what.title, sentence, button)
+	return sendPage(c, page, policy)
+}
+
+// sendPage writes a page. Its forms go to where it came from, which browsers
+// tell by Origin only if the page lets them.
+func sendPage(c *gin.Context, page []byte, policy string) error {
+	h := c.Writer.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Content-Length", strconv.Itoa(len(page)))
+	c.Writer.WriteHeader(http.StatusOK)
+	_, _ = c.Writer.Write(page)
+	return nil
+}
+
+// pageError is an error that a browser is shown as a page.
+type pageError struct {
+	error
+	page   []byte
+	policy string
+}
+
+// Unwrap gives the error.
+func (e pageError) Unwrap() error { return e.error }
+
+// Page gives the page and its Content-Security-Policy.
+func (e pageError) Page() (page []byte, policy string) { return e.page, e.policy }
+
+// wantsHTML reports whether a person in a browser is asking.
+func wantsHTML(c *gin.Context) bool {
+	return strings.Contains(c.GetHeader("Accept"), "text/html")
+}

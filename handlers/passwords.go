@@ -1,0 +1,132 @@
+package handlers
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/middleware"
+	"dueto/services"
+)
+
+// changePasswordRequest is the body of POST /auth/password/change.
+type changePasswordRequest struct {
+	OldPassword Opt[string] `json:"old_password" validate:"required,min=1"`
+	NewPassword Opt[string] `json:"new_password" validate:"required,min=1"`
+}
+
+// ChangePassword answers POST /auth/password/change.
+func (h *AuthHandler) ChangePassword(c *gin.Context) error {
+	var req changePasswordRequest
+	if err := bind(c, &req, body{message: "The password is not valid."}); err != nil {
+		return err
+	}
+	err := h.accounts.ChangePassword(c.Request.Context(), middleware.Actor(c), req.OldPassword.Value, req.NewPassword.Value)
+	if err != nil {
+		return err
+	}
+	return noContent(c)
+}
+
+// emailRequest is the body of POST /auth/activate/resend and
+// /auth/password/reset.
+type emailRequest struct {
+	Email Opt[string] `json:"email" validate:"required"`
+}
+
+// Resend answers POST /auth/activate/resend, alike for all addresses.
+func (h *AuthHandler) Resend(c *gin.Context) error {
+	var req emailRequest
+	if err := bind(c, &req, body{message: "The address is not valid."}); err != nil {
+		return err
+	}
+	if err := h.accounts.ResendActivation(c.Request.Context(), req.Email.Value); err != nil {
+		return err
+	}
+	return sendValue(c, http.StatusAccepted, detail{"If an account with this address waits for its confirmation, a link is on its way."})
+}
+
+// RequestReset answers POST /auth/password/reset, alike for all addresses.
+func (h *AuthHandler) RequestReset(c *gin.Context) error {
+	var req emailRequest
+	if err := bind(c, &req, body{message: "The address is not valid."}); err != nil {
+		return err
+	}
+	if err := h.accounts.RequestReset(c.Request.Context(), req.Email.Value); err != nil {
+		return err
+	}
+	return sendValue(c, http.StatusAccepted, detail{"If there is an active account with this address, a link is on its way."})
+}
+
+// confirmResetRequest is the body of POST /auth/password/reset/confirm.
+type confirmResetRequest struct {
+	Token       Opt[string] `json:"token" validate:"required,min=1"`
+	NewPassword Opt[string] `json:"new_password" validate:"required,min=1"`
+}
+
+// ConfirmReset answers POST /auth/password/reset/confirm.
+func (h *AuthHandler) ConfirmReset(c *gin.Context) error {
+	var req confirmResetRequest
+	if err := bind(c, &req, body{message: "The password is not valid."}); err != nil {
+		return err
+	}
+	if err := h.accounts.ConfirmReset(c.Request.Context(), req.Token.Value, req.NewPassword.Value); err != nil {
+		return err
+	}
+	return noContent(c)
+}
+
+const (
+	passwordSet  = "The password is set. Sign in with it."
+	passwordForm = "Choose a new password of at least 8 characters." //nolint:gosec // what a page says
+	passwordPost = "Send a POST with this token and new_password to /auth/password/reset/confirm." //nolint:gosec // likewise
+)
+
+// ResetPage answers GET /auth/password/reset/{token}: a link that people follow
+// to the form for a new password.
+func (h *AuthHandler) ResetPage(c *gin.Context) error {
+	err := h.accounts.CheckReset(c.Request.Context(), c.Param("token"))
+	return h.sendReset(c, passwordForm, passwordPost, true, err)
+}
+
+// ResetByForm answers POST /auth/password/reset/{token}, from the page's form.
+func (h *AuthHandler) ResetByForm(c *gin.Context) error {
+	kind, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type"))
+	if kind != "application/x-www-form-urlencoded" {
+		return services.NewError(services.CodeUnsupportedMedia, "This URL takes a form. Programs post JSON to /auth/password/reset/confirm.")
+	}
+	if err := c.Request.ParseForm(); err != nil {
+		return unreadable(err)
+	}
+	password := c.Request.PostForm.Get("new_password")
+	err := services.FieldError("The password is not valid.", "new_password", "The two are not the same.")
+	if password == c.Request.PostForm.Get("repeated") {
+		err = h.accounts.ConfirmReset(c.Request.Context(), c.Param("token"), password)
+	}
+	return h.sendReset(c, passwordSet, passwordSet, false, err)
+}
+
+// sendReset says how a reset stands, to people and to programs. What is wrong
+// with a password is said beside the form.
+func (h *AuthHandler) sendReset(c *gin.Context, people, programs string, form bool, err error) error {
+	c.Writer.Header().Add("Vary", "Accept")
+	switch {
+	case err != nil && wantsHTML(c):
+		var invalid *services.Error
+		sentence, again := services.Public(err).Message, false
+		var complaints []string
+		if errors.As(err, &invalid) && invalid.Code == services.CodeInvalid {
+			complaints, again = invalid.Fields["new_password"], true
+		}
+		page, policy := h.pages.Reset(sentence, again, complaints)
+		return pageError{err, page, policy}
+	case err != nil:
+		return err
+	case !wantsHTML(c):
+		return sendValue(c, http.StatusOK, detail{programs})
+	}
+	page, policy := h.pages.Reset(people, form, nil)
+	return sendPage(c, page, policy)
+}

@@ -1,0 +1,89 @@
+package handlers
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"dueto/middleware"
+	"dueto/models"
+)
+
+// sessionView is a session in an answer.
+type sessionView struct {
+	models.Session
+	base    string
+	current bool
+}
+
+var sessionMembers = keyed([]member[sessionView]{
+	{name: "id", append: func(b []byte, s *sessionView) []byte { return strconv.AppendInt(b, s.ID, 10) }},
+	{name: "url", append: func(b []byte, s *sessionView) []byte {
+		return appendString(b, s.base+"/auth/sessions/"+strconv.FormatInt(s.ID, 10))
+	}},
+	{name: "current", append: func(b []byte, s *sessionView) []byte { return strconv.AppendBool(b, s.current) }},
+	{name: "mode", append: func(b []byte, s *sessionView) []byte { return appendString(b, s.Mode) }},
+	{name: "user_agent", append: func(b []byte, s *sessionView) []byte { return appendString(b, s.UserAgent) }},
+	{name: "address", append: func(b []byte, s *sessionView) []byte { return appendString(b, s.Address) }},
+	{name: "created_at", append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.CreatedAt)) }},
+	{name: "last_used_at", append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.LastUsedAt)) }},
+	{name: "expires_at", append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.ExpiresAt)) }},
+})
+
+func (h *AuthHandler) sessionView(c *gin.Context) func(*models.Session) sessionView {
+	own := middleware.Actor(c).SessionID
+	return func(s *models.Session) sessionView {
+		return sessionView{Session: *s, base: h.links.base, current: s.ID == own}
+	}
+}
+
+// ListSessions answers GET /auth/sessions.
+func (h *AuthHandler) ListSessions(c *gin.Context) error {
+	list, err := h.sessions.List(c.Request.Context(), middleware.Actor(c))
+	if err != nil {
+		return err
+	}
+	return sendList(c, list, h.sessionView(c), func(*sessionView) []member[sessionView] { return sessionMembers })
+}
+
+// GetSession answers GET /auth/sessions/{id}.
+func (h *AuthHandler) GetSession(c *gin.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	session, err := h.sessions.Get(c.Request.Context(), middleware.Actor(c), id)
+	if err != nil {
+		return err
+	}
+	return sendObject(c, http.StatusOK, h.sessionView(c)(&session), sessionMembers)
+}
+
+// EndSession answers DELETE /auth/sessions/{id}.
+func (h *AuthHandler) EndSession(c *gin.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	if err := h.sessions.End(c.Request.Context(), middleware.Actor(c), id); err != nil {
+		return err
+	}
+	return noContent(c)
+}
+
+// EndSessionsQuery names the parameters of DELETE /auth/sessions.
+var EndSessionsQuery = []string{"all"}
+
+// EndSessions answers DELETE /auth/sessions.
+func (h *AuthHandler) EndSessions(c *gin.Context) error {
+	q := newQuery(c)
+	all := q.bool("all")
+	if err := q.err(); err != nil {
+		return err
+	}
+	if err := h.sessions.EndOthers(c.Request.Context(), middleware.Actor(c), all != nil && *all); err != nil {
+		return err
+	}
+	return noContent(c)
+}

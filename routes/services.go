@@ -1,0 +1,97 @@
+package routes
+
+import (
+	"context"
+	"net/url"
+	"runtime"
+	"strings"
+	"time"
+
+	"dueto/services"
+)
+
+// Services are the rules over one store; the command line uses them as the
+// server does.
+type Services struct {
+	Accounts  *services.AccountService
+	Sessions  *services.SessionService
+	APITokens *services.APITokenService
+	Users     *services.UserService
+	Tasks     *services.TaskService
+	Outbox    *services.Outbox
+	Events    *services.Events
+}
+
+// NewServices builds the services.
+func NewServices(d Deps) (*Services, error) {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	tokens, err := services.NewTokens(services.TokenConfig{
+		Secret: d.Secret, Algorithm: d.Config.JWTAlgorithm, Issuer: d.Config.PublicURL,
+		AccessTTL: d.Config.AccessTTL, RefreshTTL: d.Config.RefreshTTL,
+		ActivationTTL: d.Config.ActivationTTL, ResetTTL: d.Config.ResetTTL, Now: d.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cursors, err := services.NewCursors(d.Secret)
+	if err != nil {
+		return nil, err
+	}
+	outbox, err := newOutbox(d, tokens)
+	if err != nil {
+		return nil, err
+	}
+	events := services.NewEvents(d.Store, d.Logger, d.Now)
+	// Half the processors hash, so that a flood of logins leaves the rest to others.
+	passwords := services.NewPasswords(d.Config.PasswordCost, runtime.GOMAXPROCS(0)/2)
+	var failures *services.Failures
+	if throttled(d.Config) {
+		failures = services.NewFailures(d.Now)
+	}
+	accounts := services.NewAccountService(d.Store, passwords, failures, tokens, outbox, events, d.Now)
+	return &Services{
+		Accounts: accounts,
+		Sessions: services.NewSessionService(d.Store, passwords, tokens, events, failures, services.SessionConfig{
+			TTL: d.Config.SessionTTL, Grace: d.Config.RefreshGrace, Modes: d.Config.AuthModes, Now: d.Now,
+		}),
+		APITokens: services.NewAPITokenService(d.Store, events, d.Now),
+		Users:     services.NewUserService(d.Store, accounts, cursors, events, d.Now),
+		Tasks:     services.NewTaskService(d.Store, cursors, d.Now, d.Config.DefaultVisibility == "private"),
+		Outbox:    outbox,
+		Events:    events,
+	}, nil
+}
+
+// linkPaths are where links lead, by the kind of their token.
+var linkPaths = map[services.TokenKind]string{
+	services.TokenActivation: "/auth/activate/",
+	services.TokenReset:      "/auth/password/reset/",
+	services.TokenEmail:      "/auth/email/confirm/",
+}
+
+// newOutbox makes the outbox, with a mail server where one is set up.
+func newOutbox(d Deps, tokens *services.Tokens) (*services.Outbox, error) {
+	site := strings.TrimRight(d.Config.PublicURL, "/")
+	cfg := services.OutboxConfig{
+		Site: site, Log: d.Logger, Now: d.Now,
+		Link: func(kind services.TokenKind, token string) string { return site + linkPaths[kind] + token },
+	}
+	if d.Config.SMTPURL != "" {
+		public, err := url.Parse(site)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Mailer, err = services.NewSMTP(services.SMTPConfig{
+			URL: string(d.Config.SMTPURL), From: d.Config.MailFrom, Host: public.Hostname(), Now: d.Now,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return services.NewOutbox(d.Store, tokens, cfg), nil
+}
+
+// Close stores what is still to be stored. It comes before the store is closed.
+func (s *Services) Close() { s.Events.Flush(context.Background()) }

@@ -1,0 +1,51 @@
+package services
+
+import (
+	"context"
+	"errors"
+
+	"dueto/models"
+)
+
+// ForceReset takes an account's password away, ends its sessions and API tokens,
+// and has a link sent by which its owner sets a new one. Staff may call it, and
+// those with users.change where PATCH would let them; not for oneself. It fails
+// with CodeNotFound, CodePermissionDenied, or CodeConflict on an account that is
+// not active.
+func (s *UserService) ForceReset(ctx context.Context, actor Actor, id int64) error {
+	if !actor.Authenticated() {
+		return ErrNotAuthenticated
+	}
+	mails := s.accounts.outbox.post()
+	err := s.store.Write(ctx, func(tx models.DB) error {
+		mails.clear()
+		user, err := models.UserByID(tx, id)
+		switch {
+		case errors.Is(err, models.ErrNotFound) || (err == nil && !canSeeUser(actor, user)):
+			return ErrNotFound
+		case err != nil:
+			return err
+		case isSelf(actor, user) || !canManageUser(actor, user, PermChangeUsers):
+			return ErrPermissionDenied
+		case !user.Active():
+			return NewError(CodeConflict, "The account is not active.")
+		}
+		s.accounts.setPassword(&user, "")
+		if err := models.UpdateUser(tx, &user); err != nil {
+			return err
+		}
+		if _, err := models.RevokeSessionsOf(tx, id, 0, models.Micros(s.now())); err != nil {
+			return err
+		}
+		if _, err := models.DeleteAPITokensOf(tx, id, ""); err != nil {
+			return err
+		}
+		return mails.add(tx, MailPasswordReset, id, "")
+	})
+	if err != nil {
+		return err
+	}
+	mails.committed(ctx)
+	s.events.record(ctx, "password reset forced", id, "by", actor.UserID)
+	return nil
+}
