@@ -49,6 +49,7 @@ type commands struct {
 		List outboxListCmd `cmd:"" help:"List the messages that wait, and what became of the last ones."`
 		Show outboxShowCmd `cmd:"" help:"Print a message as it would be sent now. It may hold a link that opens an account."`
 	} `cmd:"" help:"Look at the mail."`
+	Check   checkCmd   `cmd:"" help:"Look for what is wrong or unwise before serving; the exit code tells."`
 	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
 	Routes  routesCmd  `cmd:"" help:"Print the routes of the API."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -120,7 +121,7 @@ func withDefault(v *kong.Value) string {
 func hideServerFlags(parser *kong.Kong) {
 	matters := []string{"database", "secret-file", "password-cost"}
 	for _, command := range parser.Model.Leaves(false) {
-		if command.Name == "serve" || command.Name == "config" {
+		if command.Name == "serve" || command.Name == "config" || command.Name == "check" {
 			continue
 		}
 		mails := command.Parent != nil && command.Parent.Name == "outbox" // its links begin with the public URL
@@ -136,6 +137,9 @@ func hideServerFlags(parser *kong.Kong) {
 func fail(stderr io.Writer, err error) int {
 	if err == nil {
 		return 0
+	}
+	if errors.Is(err, errFound) {
+		return exitFailed
 	}
 	var usage usageError
 	var public *services.Error

@@ -44,12 +44,12 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	if err := e.checked(&cfg); err != nil {
 		return err
 	}
-	cfg.Derive()
 	log, flush := newLogger(e.stderr, &cfg)
 	defer flush()
-	for _, w := range append(cfg.Warnings(), e.sources.Warnings()...) {
-		log.Warn(w)
+	for _, f := range e.sources.Findings(&cfg) {
+		log.Warn(f.Problem, "finding", f.ID, "advice", f.Advice)
 	}
+	cfg.Derive()
 	store, secret, err := e.open(&cfg, log)
 	if err != nil {
 		return err

@@ -162,15 +162,6 @@ func LocalURL(addr string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// Warnings lists what is allowed but unwise.
-func (c *Config) Warnings() []string {
-	var list []string
-	if c.PasswordCost < 10 {
-		list = append(list, fmt.Sprintf("password-cost %d makes stolen hashes cheap to crack; use at least 10", c.PasswordCost))
-	}
-	return list
-}
-
 // maxTTL keeps lifetimes below the age at which an expiry is taken for forged.
 const maxTTL = 5 * 365 * 24 * time.Hour
 

@@ -300,19 +300,6 @@ func TestCheck_DatabasePasswordIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestWarnings_CheapHash(t *testing.T) {
-	t.Parallel()
-	c := Default()
-	if got := c.Warnings(); got != nil {
-		t.Errorf("the defaults warn: %q", got)
-	}
-	c.PasswordCost = 9
-	want := []string{"password-cost 9 makes stolen hashes cheap to crack; use at least 10"}
-	if got := c.Warnings(); !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestSecret_IsMaskedHoweverItIsPrinted(t *testing.T) {
 	t.Parallel()
 	c := Default()

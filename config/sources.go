@@ -23,6 +23,7 @@ const EnvPrefix = "DUETO_"
 // file. It plugs into the command line's parser.
 type Sources struct {
 	environment func(string) (string, bool)
+	dotenv      string
 	file        map[string]string
 	problems    problems
 	origin      map[string]string
@@ -30,7 +31,7 @@ type Sources struct {
 
 // NewSources reads the .env file in the working directory, if there is one.
 func NewSources(dotenv string) (*Sources, error) {
-	s := &Sources{environment: os.LookupEnv, origin: map[string]string{}}
+	s := &Sources{environment: os.LookupEnv, dotenv: dotenv, origin: map[string]string{}}
 	file, err := godotenv.Read(dotenv)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// The parser's own message may quote the line, and a secret with it.
@@ -43,21 +44,15 @@ func NewSources(dotenv string) (*Sources, error) {
 	return s, nil
 }
 
-// Warnings lists the variables that look like settings and are none. They are
-// not refused: others may set such names, Kubernetes for one.
-func (s *Sources) Warnings() []string {
-	var list []string
-	names := func(yield func(string) bool) {
+// unknownVariables lists the variables that look like settings and are none.
+func (s *Sources) unknownVariables() []string {
+	return unknownNames(func(yield func(string) bool) {
 		for _, line := range os.Environ() {
 			if name, _, _ := strings.Cut(line, "="); !yield(name) {
 				return
 			}
 		}
-	}
-	for _, name := range unknownNames(names) {
-		list = append(list, "the environment has "+name+", which is no setting")
-	}
-	return list
+	})
 }
 
 // SuperuserPassword is the one variable that is no setting of the server.
@@ -133,14 +128,16 @@ func (s *Sources) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 
 // Check reports all that is wrong: what could not be read, and what was read
 // and makes no sense.
-func (s *Sources) Check(c *Config) error {
-	all := s.problems
+func (s *Sources) Check(c *Config) error { return s.all(c).err() }
+
+func (s *Sources) all(c *Config) problems {
+	all := slices.Clone(s.problems)
 	for _, p := range c.problems() {
 		if !s.problems.about(p.setting) { // its value is not the one that was typed
 			all = append(all, p)
 		}
 	}
-	return all.err()
+	return all
 }
 
 // Setting is a setting in force.

@@ -80,7 +80,7 @@ func (h *AuthHandler) ConfirmReset(c *gin.Context) error {
 
 const (
 	passwordSet  = "The password is set. Sign in with it."
-	passwordForm = "Choose a new password of at least 8 characters." //nolint:gosec // what a page says
+	passwordForm = "Choose a new password of at least 8 characters."                               //nolint:gosec // what a page says
 	passwordPost = "Send a POST with this token and new_password to /auth/password/reset/confirm." //nolint:gosec // likewise
 )
 

@@ -57,10 +57,11 @@ func migrate(ctx context.Context, e engine, name string, now time.Time) (applied
 	if err != nil {
 		return nil, err
 	}
-	if at > int64(len(list)) {
-		return nil, fmt.Errorf("%w: its schema is version %d, this binary knows %d", ErrSchemaNewer, at, len(list))
+	lacking, err := pending(list, at)
+	if err != nil {
+		return nil, err
 	}
-	for _, m := range list[at:] {
+	for _, m := range lacking {
 		ran := false
 		err := e.write(ctx, func(tx DB) (err error) {
 			ran, err = applyMigration(tx, m, now)
@@ -74,6 +75,14 @@ func migrate(ctx context.Context, e engine, name string, now time.Time) (applied
 		}
 	}
 	return applied, nil
+}
+
+// pending gives the migrations that a database at a version lacks.
+func pending(list []migration, at int64) ([]migration, error) {
+	if at > int64(len(list)) {
+		return nil, fmt.Errorf("%w: its schema is version %d, this binary knows %d", ErrSchemaNewer, at, len(list))
+	}
+	return list[at:], nil
 }
 
 func applyMigration(tx DB, m migration, now time.Time) (ran bool, err error) {

@@ -64,9 +64,22 @@ func SQLiteVersion() string {
 	return version
 }
 
+// CheckSQLite fails when the version of SQLite that is built in loses data.
+func CheckSQLite() error {
+	_, version, _ := sqlite3.Version()
+	return checkSQLite(version)
+}
+
+func checkSQLite(version int) error {
+	if version < minSQLite {
+		return fmt.Errorf("SQLite %d is too old: at least %d is needed", version, minSQLite)
+	}
+	return nil
+}
+
 func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine, err error) {
-	if _, version, _ := sqlite3.Version(); version < minSQLite {
-		return nil, fmt.Errorf("SQLite %d is too old: at least %d is needed", version, minSQLite)
+	if err := CheckSQLite(); err != nil {
+		return nil, err
 	}
 	path = strings.TrimPrefix(path, "//")
 	if path == "" || strings.Contains(path, ":memory:") {
@@ -186,6 +199,12 @@ func inspectSQLite(ctx context.Context, path string) (err error) {
 	db := sql.OpenDB(newSQLiteConnector(path, mode, sharedPragmas[:1]))
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1)
+	return checkOurs(ctx, db)
+}
+
+// checkOurs fails with ErrCorrupt where the schema cannot be read, or is
+// another program's.
+func checkOurs(ctx context.Context, db *sql.DB) error {
 	var id, tables int
 	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return translate(err)

@@ -18,6 +18,7 @@ import (
 // those of the server.
 var cliCommands = map[string][]string{
 	"serve": nil, "config": nil, "migrate": nil, "routes": nil, "version": nil,
+	"check":           {"fail-level"},
 	"createsuperuser": {"username", "email", "no-input"},
 	"changepassword":  {"no-input"},
 	"user activate":   nil,
@@ -68,7 +69,7 @@ func TestCLI_EachCommandsHelpNamesItsFlags(t *testing.T) {
 	for command, own := range cliCommands {
 		want := append([]string{"help"}, own...)
 		switch command {
-		case "serve", "config":
+		case "serve", "config", "check":
 			want = append(want, every...)
 		case "routes", "version":
 		default:

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"dueto/config"
+	"dueto/models"
+)
+
+const adviseFolder = "Make the folder, owned by the user that serves, or name another one."
+
+// private looks for a file that others than its owner can use.
+func (f *findings) private(id, file string, info fs.FileInfo) {
+	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
+		f.add(config.Error, id, "Run: chmod 600 "+file, "Others than its owner can use %s (mode %04o).", file, mode)
+	}
+}
+
+// secret looks at the secret file; that there is none yet is as it should be.
+func (f *findings) secret(c *config.Config) {
+	derived := *c
+	derived.Derive()
+	file := derived.SecretFile
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		folder := filepath.Dir(file)
+		if fault := folderFault(folder); fault != "" && folder != filepath.Dir(c.DatabaseFile()) { // said of the database already
+			f.add(config.Error, "secret.folder", adviseFolder, "The secret cannot be made: the folder %s %s.", folder, fault)
+		}
+		return
+	}
+	if err == nil {
+		f.private("secret.readable", file, info)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		f.add(config.Error, "secret.unreadable", "Name a file with secret-file that the user that serves can read.", "The secret cannot be read: %s.", err)
+		return
+	}
+	if err := config.CheckSecret(bytes.TrimSpace(raw)); err != nil {
+		f.add(config.Error, "secret.weak", "Take the file away, so that the server makes a good one, which ends all sessions.",
+			"The secret in %s will not do: %s.", file, err)
+	}
+}
+
+// keys looks at the files of the keys that access tokens are signed with.
+func (f *findings) keys(c *config.Config) {
+	signing, verifying := c.KeyFiles()
+	const advice = "Name a file that the user that serves can read; dueto keys generate makes one."
+	if signing != "" {
+		if info, err := os.Stat(signing); err != nil {
+			f.add(config.Error, "jwt-signing-key.missing", advice, "The signing key cannot be found: %s.", err)
+		} else {
+			f.private("jwt-signing-key.readable", signing, info)
+		}
+	}
+	for _, file := range verifying {
+		if _, err := os.Stat(file); err != nil {
+			f.add(config.Error, "jwt-verifying-keys.missing", advice, "A verifying key cannot be found: %s.", err)
+		}
+	}
+}
+
+// folderFault says why files cannot be made in a folder, if they cannot.
+func folderFault(folder string) string {
+	info, err := os.Stat(folder)
+	var failed *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "is not there"
+	case errors.As(err, &failed):
+		return "cannot be looked at (" + failed.Err.Error() + ")"
+	case !info.IsDir():
+		return "is no folder"
+	case !writable(folder):
+		return "cannot be written to by this user"
+	}
+	return ""
+}
+
+// database looks at the folder, the disk, the file and what is in it.
+func (f *findings) database(ctx context.Context, c *config.Config, now time.Time) {
+	file := c.DatabaseFile()
+	folder := filepath.Dir(file)
+	if fault := folderFault(folder); fault != "" {
+		f.add(config.Error, "database.folder", adviseFolder, "The folder of the database, %s, %s.", folder, fault)
+	}
+	if _, err := os.Stat(folder); err == nil {
+		f.disk(folder)
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotDirectory): // the folder is at fault, or nothing is
+		return
+	case err != nil:
+		f.add(config.Error, "database.unreadable", "Run this as the user that serves, and let that one read the file.", "The database cannot be looked at: %s.", err)
+		return
+	case info.IsDir():
+		f.add(config.Error, "database.unreadable", "Name a file in it.", "The database %s is a folder.", file)
+		return
+	}
+	f.private("database.readable", file, info)
+	if !writable(file) {
+		f.add(config.Error, "database.read-only", "Run this as the user that serves, and let that one write the file.", "The database %s cannot be written to by this user.", file)
+	}
+	if info.Size() > 0 {
+		f.content(ctx, c, now)
+	}
+}
+
+const minFree = 100 << 20
+
+// disk looks at where the database's folder is.
+func (f *findings) disk(folder string) {
+	d, known := diskOf(folder)
+	switch {
+	case !known:
+		f.add(config.Info, "database.disk", "", "Whether %s is on a network file system, and what room there is, cannot be told here.", folder)
+		return
+	case d.kind == fuse:
+		f.add(config.Warning, "database.fuse", "Use a disk of this machine, unless you know that the file system is local.",
+			"The folder %s is on a FUSE file system, as GlusterFS and sshfs are, where locks may not hold.", folder)
+	case d.kind != "":
+		f.add(config.Error, "database.network", "Use a disk of this machine.",
+			"The folder %s is on a network file system (%s), where SQLite's log does not work and the database gets damaged.", folder, d.kind)
+	}
+	if d.free < minFree {
+		f.add(config.Warning, "database.space", "Make room, or use another disk.", "There are %d MiB left on the disk of %s.", d.free>>20, folder)
+	}
+}
+
+// fuse is the kind of disk that a program serves; what is behind it is not told.
+const fuse = "FUSE"
+
+// disk is what is known of where a folder is.
+type disk struct {
+	// kind names a file system that is not, or may not be, this machine's own.
+	kind string
+	free uint64
+}
+
+// content looks into the file.
+func (f *findings) content(ctx context.Context, c *config.Config, now time.Time) {
+	found, err := models.Inspect(ctx, c.Database)
+	switch {
+	case errors.Is(err, models.ErrCorrupt):
+		f.add(config.Error, "database.corrupt", "Restore a backup, or name another file with database.", "The database %s is refused: %s.", c.DatabaseFile(), err)
+	case errors.Is(err, models.ErrSchemaNewer):
+		f.add(config.Error, "database.newer", "Run the newer version, or restore a backup from before it.", "The database %s is refused: %s.", c.DatabaseFile(), err)
+	case errors.Is(err, models.ErrUnfinished):
+		f.add(config.Warning, "database.unfinished", "Start the server once and stop it, then check again.", "The database was not looked into: %s.", err)
+	case err != nil:
+		f.add(config.Error, "database.unreadable", "Run this as the user that serves, and let that one read the file.", "The database cannot be looked into: %s.", err)
+	default:
+		if len(found.Pending) > 0 {
+			f.add(config.Info, "database.migrations", "", "The next start applies: %s.", strings.Join(found.Pending, ", "))
+		}
+		f.rows(now, found.Newest)
+	}
+}

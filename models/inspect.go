@@ -1,0 +1,98 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// Inspection is what a look at a database tells.
+type Inspection struct {
+	// Pending are the migrations that it lacks.
+	Pending []string
+	// Newest is when an account was last made, or a session last used; it is
+	// zero where there is none.
+	Newest time.Time
+}
+
+// ErrUnfinished says that a database cannot be looked at: it was left by a
+// crash or a copy in a state that only a writer can read.
+var ErrUnfinished = errors.New("the database has a log without the index to it")
+
+// Inspect looks at a database that is there, and neither makes nor changes a
+// file; a server may be running on it. It fails with ErrCorrupt on what is not
+// a database of ours, with ErrSchemaNewer on a newer version's, with
+// ErrUnfinished, and with ErrUnavailable on a file that cannot be read.
+func Inspect(ctx context.Context, url string) (found Inspection, err error) {
+	path, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok {
+		return found, fmt.Errorf("inspect database: no engine for it; use sqlite:FILE")
+	}
+	path = strings.TrimPrefix(path, "//")
+	mode, err := lookingMode(path)
+	if err != nil {
+		return found, err
+	}
+	list, err := migrations("sqlite")
+	if err != nil {
+		return found, err
+	}
+	conn := sql.OpenDB(newSQLiteConnector(path, mode, readerPragmas))
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	conn.SetMaxOpenConns(1)
+	if err := checkOurs(ctx, conn); err != nil {
+		return found, err
+	}
+	base, err := openGorm(conn, Options{Now: time.Now})
+	if err != nil {
+		return found, err
+	}
+	db := DB{base: base, ctx: ctx}
+	at, err := schemaVersion(db)
+	if err != nil {
+		return found, err
+	}
+	lacking, err := pending(list, at)
+	if err != nil {
+		return found, err
+	}
+	for _, m := range lacking {
+		found.Pending = append(found.Pending, m.name)
+	}
+	if at > 0 {
+		found.Newest, err = newest(db)
+	}
+	return found, err
+}
+
+// lookingMode gives the parameters that read a file without making any beside
+// it: a reader of a write-ahead log makes the log and its index where they are
+// not there.
+func lookingMode(path string) (string, error) {
+	log, logErr := os.Stat(path + "-wal")
+	_, indexErr := os.Stat(path + "-shm")
+	switch {
+	case logErr == nil && indexErr == nil:
+		return "mode=ro&readonly_shm=1", nil
+	case logErr == nil && log.Size() > 0:
+		return "", ErrUnfinished
+	}
+	return "mode=ro&immutable=1", nil
+}
+
+// newest gives the latest of the times that a clock which was set back would
+// be behind.
+func newest(db DB) (time.Time, error) {
+	micros, err := scalar(db, `SELECT max(
+		(SELECT coalesce(max(date_joined), 0) FROM users),
+		(SELECT coalesce(max(created_at), 0) FROM sessions),
+		(SELECT coalesce(max(last_used_at), 0) FROM sessions))`)
+	if err != nil || micros == 0 {
+		return time.Time{}, err
+	}
+	return Time(micros), nil
+}
