@@ -30,7 +30,7 @@ func (f *findings) secret(c *config.Config) {
 	derived.Derive()
 	file := derived.SecretFile
 	info, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	if isAbsent(err) {
 		folder := filepath.Dir(file)
 		if fault := folderFault(folder); fault != "" && folder != filepath.Dir(c.DatabaseFile()) { // said of the database already
 			f.add(config.Error, "secret.folder", adviseFolder, "The secret cannot be made: the folder %s %s.", folder, fault)
@@ -69,6 +69,11 @@ func (f *findings) keys(c *config.Config) {
 	}
 }
 
+// isAbsent reports whether there is nothing at a path, and maybe no folder.
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDirectory)
+}
+
 // folderFault says why files cannot be made in a folder, if they cannot.
 func folderFault(folder string) string {
 	info, err := os.Stat(folder)
@@ -98,7 +103,7 @@ func (f *findings) database(ctx context.Context, c *config.Config, now time.Time
 	}
 	info, err := os.Stat(file)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errNotDirectory): // the folder is at fault, or nothing is
+	case isAbsent(err): // it will be made, or the folder is at fault
 		return
 	case err != nil:
 		f.add(config.Error, "database.unreadable", "Run this as the user that serves, and let that one read the file.", "The database cannot be looked at: %s.", err)

@@ -152,7 +152,7 @@ func (s *Sources) Findings(c *Config) (list []Finding) {
 	for _, p := range all {
 		id, advice := "settings.invalid", "Correct it: the server does not start so; dueto serve --help says what a setting may be."
 		if weak := CheckSecret([]byte(c.Secret)); p.setting == "secret" && weak != nil && p.complaint == weak.Error() {
-			id, advice = "secret.weak", "Leave the secret to the server, which makes a file of it, or make one with: openssl rand -base64 48"
+			id, advice = "secret.weak", "Leave it out: the server makes a good one, in a file."
 		}
 		list = append(list, Finding{Error, id, p.setting + ": " + p.complaint + ".", advice})
 	}
