@@ -126,12 +126,8 @@ func when(so bool, format string, args ...any) string {
 	return fmt.Sprintf(format, args...)
 }
 
-// Advice lists what is unwise about settings that are valid. It is asked for
-// before Derive, which hides what was left out.
-func (c *Config) Advice() []Finding { return c.advice(nil) }
-
-// advice leaves out the settings that have a problem: their values are not the
-// ones that were meant.
+// advice lists what is unwise, but of settings that have a problem: their values
+// are not the ones that were meant.
 func (c *Config) advice(except problems) (list []Finding) {
 	for _, r := range rules {
 		if except.about(r.setting) {
@@ -146,7 +142,8 @@ func (c *Config) advice(except problems) (list []Finding) {
 
 // Findings lists what is wrong with the settings, what is unwise about them,
 // and the variables that look like settings and are none. Those are not
-// refused: others may set such names, Kubernetes for one.
+// refused: others may set such names, Kubernetes for one. It is asked for
+// before Derive, which hides what was left out.
 func (s *Sources) Findings(c *Config) (list []Finding) {
 	all := s.all(c)
 	for _, p := range all {

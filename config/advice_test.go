@@ -94,7 +94,7 @@ func TestAdvice_SaysWhatIsUnwise(t *testing.T) {
 			if err := c.Check(); err != nil {
 				t.Fatal(err)
 			}
-			list := c.Advice()
+			list := c.advice(nil)
 			if got := ids(list); !slices.Equal(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
@@ -132,7 +132,7 @@ func TestAdvice_NamesWhatItIsAbout(t *testing.T) {
 	c.TrustedProxies = []string{"10.0.0.1", "0.0.0.0/0", "::/0"}
 	c.CORSOrigins = []string{"https://a.example.com", "http://b.example.com"}
 	var text strings.Builder
-	for _, f := range c.Advice() {
+	for _, f := range c.advice(nil) {
 		text.WriteString(f.Level.String() + " " + f.Problem + "\n")
 	}
 	for _, want := range []string{
