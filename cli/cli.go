@@ -49,7 +49,12 @@ type commands struct {
 		List outboxListCmd `cmd:"" help:"List the messages that wait, and what became of the last ones."`
 		Show outboxShowCmd `cmd:"" help:"Print a message as it would be sent now. It may hold a link that opens an account."`
 	} `cmd:"" help:"Look at the mail."`
-	Check   checkCmd   `cmd:"" help:"Look for what is wrong or unwise before serving; the exit code tells."`
+	Check checkCmd `cmd:"" help:"Look for what is wrong or unwise before serving; the exit code tells."`
+	Keys  struct {
+		Generate keysGenerateCmd `cmd:"" help:"Make a file with a new private key, or a new secret."`
+		Rotate   keysRotateCmd   `cmd:"" help:"Sign with a new key from now on; former ones still verify."`
+		List     keysListCmd     `cmd:"" help:"Print which keys sign and which verify."`
+	} `cmd:"" help:"Administer the keys of tokens."`
 	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
 	Routes  routesCmd  `cmd:"" help:"Print the routes of the API."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -103,9 +108,19 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	hideServerFlags(parser)
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return fail(stderr, usageError(err.Error()))
+		return fail(stderr, usageError(withoutKey(err.Error())))
 	}
 	return fail(stderr, parsed.Run(&env{ctx, stdin, stdout, stderr, sources, parsed.Flags()}))
+}
+
+// withoutKey cuts a key that the parser quotes out of a complaint: one that
+// begins with dashes is taken for a flag.
+func withoutKey(complaint string) string {
+	before, _, found := strings.Cut(complaint, "-----BEGIN ")
+	if !found {
+		return complaint
+	}
+	return strings.TrimRight(before, `"=`) + "a key: join the flag and the key by =, or better set the variable"
 }
 
 // withDefault adds to a flag's help what it is when it is not set.
@@ -119,14 +134,19 @@ func withDefault(v *kong.Value) string {
 // hideServerFlags keeps the help of a command that does not serve to the
 // settings that matter to it. The others are still read.
 func hideServerFlags(parser *kong.Kong) {
-	matters := []string{"database", "secret-file", "password-cost"}
 	for _, command := range parser.Model.Leaves(false) {
 		if command.Name == "serve" || command.Name == "config" || command.Name == "check" {
 			continue
 		}
-		mails := command.Parent != nil && command.Parent.Name == "outbox" // its links begin with the public URL
+		matters := []string{"database", "secret-file", "password-cost"}
+		switch command.Parent.Name {
+		case "keys":
+			matters = []string{"database", "secret-file", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys"}
+		case "outbox": // links begin with the public URL
+			matters = append(matters, "public-url")
+		}
 		for _, flag := range command.Flags {
-			if flag.Group != nil && !slices.Contains(matters, flag.Name) && (!mails || flag.Name != "public-url") {
+			if flag.Group != nil && !slices.Contains(matters, flag.Name) {
 				flag.Hidden = true
 			}
 		}
@@ -181,24 +201,28 @@ func (e *env) checked(c *config.Config) error {
 	return nil
 }
 
-// open gives the store, migrated, and the secret. The store comes first: what
-// is wrong with its place is said of it, and not of a secret beside it.
-func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, []byte, error) {
+// open gives the store, migrated, and sees to it that there are keys. The store
+// comes first: what is wrong with its place is said of it, and not of a secret
+// beside it.
+func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 	store, applied, err := e.migrated(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(applied) > 0 {
 		log.Info("migrated the database", "migrations", applied)
 	}
-	secret, file, made, err := c.LoadSecret()
+	_, file, made, err := c.LoadSecret()
+	if err == nil {
+		_, err = c.LoadKeys()
+	}
 	if err != nil {
-		return nil, nil, errors.Join(usageError(err.Error()), store.Close())
+		return nil, errors.Join(usageError(err.Error()), store.Close())
 	}
 	if made {
 		log.Info("made a secret, from which every key is derived: keep the file, and keep it to yourself", "file", file)
 	}
-	return store, secret, nil
+	return store, nil
 }
 
 // migrated gives the store, and the migrations that it lacked until now.
@@ -244,11 +268,11 @@ func (e *env) withServices(c *config.Config, fn func(*routes.Services) error) er
 	}
 	c.Derive()
 	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	store, secret, err := e.open(c, log)
+	store, err := e.open(c, log)
 	if err != nil {
 		return err
 	}
-	svc, err := routes.NewServices(routes.Deps{Config: *c, Secret: secret, Store: store, Logger: log})
+	svc, err := routes.NewServices(routes.Deps{Config: *c, Store: store, Logger: log})
 	if err == nil {
 		err = fn(svc)
 		svc.Close()

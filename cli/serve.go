@@ -50,7 +50,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		log.Warn(f.Problem, "finding", f.ID, "advice", f.Advice)
 	}
 	cfg.Derive()
-	store, secret, err := e.open(&cfg, log)
+	store, err := e.open(&cfg, log)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	if cfg.PublicURL == "" { // port 0: known only now
 		cfg.PublicURL = config.LocalURL(listener.Addr().String())
 	}
-	deps := routes.Deps{Config: cfg, Secret: secret, Store: store, Logger: log, Draining: new(atomic.Bool)}
+	deps := routes.Deps{Config: cfg, Store: store, Logger: log, Draining: new(atomic.Bool)}
 	if deps.Services, err = routes.NewServices(deps); err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 )
@@ -46,70 +45,81 @@ func CheckSecret(secret []byte) error {
 	return nil
 }
 
-// LoadSecret gives the secret that is set, or the one in the secret file,
+// LoadSecret gives the secret that is set, or the first in the secret file,
 // which is made, readable by its owner only, if there is none. made tells.
 func (c *Config) LoadSecret() (secret []byte, file string, made bool, err error) {
 	if c.Secret != "" {
 		return []byte(c.Secret), "", false, nil
 	}
-	derived := *c
-	derived.Derive()
-	file = derived.SecretFile
+	file = c.secretFile()
 	if _, err = os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		if made, err = makeSecret(file); err != nil {
+		if made, err = writeNew(file, append(newSecret(), '\n')); err != nil {
 			return nil, file, false, fmt.Errorf("make the secret file: %w", err)
 		}
 	}
-	secret, err = readSecret(file)
-	return secret, file, made, err
+	secrets, err := readSecrets(file)
+	if err != nil {
+		return nil, file, made, err
+	}
+	return secrets[0], file, made, nil
 }
 
-func readSecret(file string) ([]byte, error) {
+// secretFile is the one that is set, or the one beside the database.
+func (c *Config) secretFile() string {
+	derived := *c
+	derived.Derive()
+	return derived.SecretFile
+}
+
+// readSecrets gives the lines of a secret file: the secret, and retired ones.
+func readSecrets(file string) ([][]byte, error) {
+	raw, err := readPrivate("secret-file", file)
+	if err != nil {
+		return nil, err
+	}
+	lines := secretLines(raw)
+	if len(lines) == 0 {
+		lines = [][]byte{nil} // too short
+	}
+	for i, secret := range lines {
+		if err := CheckSecret(secret); err != nil && len(lines) > 1 {
+			return nil, fmt.Errorf("secret-file: %s: line %d: %w", file, i+1, err)
+		} else if err != nil {
+			return nil, fmt.Errorf("secret-file: %s: %w", file, err)
+		}
+	}
+	return lines, nil
+}
+
+// secretLines splits a secret file; empty lines do not count.
+func secretLines(raw []byte) [][]byte {
+	var lines [][]byte
+	for line := range bytes.Lines(raw) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func newSecret() []byte {
+	random := make([]byte, 48)
+	_, _ = rand.Read(random) // never fails
+	return []byte(base64.StdEncoding.EncodeToString(random))
+}
+
+// readPrivate reads a setting's file, which only its owner may be able to read.
+func readPrivate(setting, file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return nil, fmt.Errorf("secret-file: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("secret-file: others can read %s (mode %04o); run: chmod 600 %s", file, info.Mode().Perm(), file)
+		return nil, fmt.Errorf("%s: others can read %s (mode %04o); run: chmod 600 %s", setting, file, info.Mode().Perm(), file)
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("secret-file: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
-	secret := bytes.TrimSpace(raw)
-	if err := CheckSecret(secret); err != nil {
-		return nil, fmt.Errorf("secret-file: %s: %w", file, err)
-	}
-	return secret, nil
-}
-
-// makeSecret writes a new secret under another name and links it into place:
-// of two processes that start together one wins, which made tells, and neither
-// reads half a file.
-func makeSecret(file string) (made bool, err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".dueto.secret-*") // mode 0600
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	random := make([]byte, 48)
-	_, _ = rand.Read(random) // never fails
-	_, err = fmt.Fprintln(tmp, base64.StdEncoding.EncodeToString(random))
-	if err := errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return false, err
-	}
-	err = os.Link(tmp.Name(), file)
-	if errors.Is(err, fs.ErrExist) {
-		return false, nil
-	}
-	return err == nil, errors.Join(err, syncDir(filepath.Dir(file)))
-}
-
-// syncDir makes a new name in a folder survive a power loss.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return raw, nil
 }

@@ -18,8 +18,13 @@ const shortBody = 1024
 
 // sendJSON writes a body that is JSON already.
 func sendJSON(c *gin.Context, status int, body []byte) error {
+	return sendAs(c, status, contentJSON, body)
+}
+
+// sendAs writes a body of any type.
+func sendAs(c *gin.Context, status int, contentType []string, body []byte) error {
 	h := c.Writer.Header()
-	h["Content-Type"] = contentJSON
+	h["Content-Type"] = contentType
 	// net/http finds the length of a short body itself, but not for HEAD.
 	if len(body) > shortBody || c.Request.Method == http.MethodHead {
 		h["Content-Length"] = []string{strconv.Itoa(len(body))}

@@ -16,6 +16,21 @@ func Root(resources map[string]string) Func {
 	return func(c *gin.Context) error { return sendValue(c, http.StatusOK, resources) }
 }
 
+var (
+	contentJWKS = []string{"application/jwk-set+json"} // RFC 7517, 8.5.2
+	// jwksCache lets those who check tokens keep the keys for a while; one whose
+	// kid they do not know makes them ask again.
+	jwksCache = []string{"public, max-age=300"}
+)
+
+// JWKS answers GET /.well-known/jwks.json with what keys gives.
+func JWKS(keys func() []byte) Func {
+	return func(c *gin.Context) error {
+		c.Writer.Header()["Cache-Control"] = jwksCache
+		return sendAs(c, http.StatusOK, contentJWKS, append(keys(), '\n'))
+	}
+}
+
 // HealthHandler answers for those who watch the server.
 type HealthHandler struct {
 	ready    func(context.Context) error

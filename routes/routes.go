@@ -36,6 +36,7 @@ const AccessLine = middleware.AccessLine
 type Deps struct {
 	// Config must have passed its Check, and have its PublicURL set.
 	Config config.Config
+	// Secret stands in place of the one that Config names; nil means that one.
 	Secret []byte
 	Store  *models.Store
 	Logger *slog.Logger
@@ -52,6 +53,7 @@ func throttled(c config.Config) bool { return c.Throttle == "on" }
 // app holds the handlers that the table names.
 type app struct {
 	root      handlers.Func
+	jwks      handlers.Func
 	health    *handlers.HealthHandler
 	auth      *handlers.AuthHandler
 	apiTokens *handlers.APITokenHandler
@@ -87,6 +89,7 @@ func New(d Deps) (http.Handler, error) {
 	cookies.Path = cmp.Or(strings.TrimRight(cookies.Path, "/"), "/")
 	paging := handlers.Paging{Default: d.Config.PageSize, Max: d.Config.MaxPageSize}
 	a := &app{
+		jwks:   handlers.JWKS(svc.Keys.JWKS),
 		health: handlers.NewHealthHandler(d.Store.Ready, d.Draining),
 		auth:   handlers.NewAuthHandler(svc.Accounts, svc.Sessions, cookies, links, web.NewPages()),
 

@@ -13,6 +13,7 @@ import (
 // Services are the rules over one store; the command line uses them as the
 // server does.
 type Services struct {
+	Keys      *services.Keyring
 	Accounts  *services.AccountService
 	Sessions  *services.SessionService
 	APITokens *services.APITokenService
@@ -27,18 +28,19 @@ func NewServices(d Deps) (*Services, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	keys, err := newKeyring(d)
+	if err != nil {
+		return nil, err
+	}
 	tokens, err := services.NewTokens(services.TokenConfig{
-		Secret: d.Secret, Algorithm: d.Config.JWTAlgorithm, Issuer: d.Config.PublicURL,
+		Keys: keys, Issuer: d.Config.PublicURL,
 		AccessTTL: d.Config.AccessTTL, RefreshTTL: d.Config.RefreshTTL,
 		ActivationTTL: d.Config.ActivationTTL, ResetTTL: d.Config.ResetTTL, Now: d.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	cursors, err := services.NewCursors(d.Secret)
-	if err != nil {
-		return nil, err
-	}
+	cursors := services.NewCursors(keys)
 	outbox, err := newOutbox(d, tokens)
 	if err != nil {
 		return nil, err
@@ -52,6 +54,7 @@ func NewServices(d Deps) (*Services, error) {
 	}
 	accounts := services.NewAccountService(d.Store, passwords, failures, tokens, outbox, events, d.Now)
 	return &Services{
+		Keys:     keys,
 		Accounts: accounts,
 		Sessions: services.NewSessionService(d.Store, passwords, tokens, events, failures, services.SessionConfig{
 			TTL: d.Config.SessionTTL, Grace: d.Config.RefreshGrace, Modes: d.Config.AuthModes, Now: d.Now,

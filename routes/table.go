@@ -66,6 +66,7 @@ func (a *app) table() []Route {
 		{Method: get, Path: "/", Access: Anyone, Handler: a.root, Scope: services.AnyScope, Summary: "List the resources"},
 		{Method: get, Path: "/healthz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Alive, Name: "healthz", Summary: "Tell that the process answers"},
 		{Method: get, Path: "/readyz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Ready, Name: "readyz", Summary: "Tell whether the store can be read and written"},
+		{Method: get, Path: "/.well-known/jwks.json", Access: Credentials, Rate: services.RateExempt, Handler: a.jwks, Name: "jwks", Summary: "Get the public keys that check access tokens"},
 
 		{Method: post, Path: "/auth/register", Access: Credentials, Rate: services.RateRegister, Handler: a.auth.Register, Name: "register", Summary: "Make an account"},
 		{Method: get, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ActivateByLink, Summary: "Confirm an account by following its link"},

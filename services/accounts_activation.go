@@ -76,7 +76,7 @@ func (s *AccountService) linked(db models.DB, token string, kind TokenKind) (use
 	case user.DisabledAt.Valid:
 		return user, false, ErrUserInactive
 	}
-	return user, s.tokens.fits(claims, user), nil
+	return user, s.tokens.MadeFor(claims, user), nil
 }
 
 // ResendActivation has the link sent again to an address whose account waits

@@ -14,18 +14,12 @@ import (
 
 // Cursors makes and reads the places in lists that clients hand back. They are
 // signed: what is in one reaches a query.
-type Cursors struct{ key []byte }
+type Cursors struct{ keys *Keyring }
 
 const cursorMAC = 16
 
-// NewCursors derives the key from the secret.
-func NewCursors(secret []byte) (*Cursors, error) {
-	key, err := deriveKey(secret, "cursor")
-	if err != nil {
-		return nil, err
-	}
-	return &Cursors{key: key}, nil
-}
+// NewCursors makes Cursors.
+func NewCursors(keys *Keyring) *Cursors { return &Cursors{keys: keys} }
 
 // place is a position in a list, and the direction to read from it.
 type place struct {
@@ -39,7 +33,7 @@ func (c *Cursors) encode(list string, p place) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode cursor: %w", err)
 	}
-	return base64.RawURLEncoding.EncodeToString(append(c.mac(list, body), body...)), nil
+	return base64.RawURLEncoding.EncodeToString(append(sealOf(c.keys.derived(purposeCursor)[0], list, body), body...)), nil
 }
 
 // decode opens a cursor that was made for the same list.
@@ -48,7 +42,7 @@ func (c *Cursors) decode(list, cursor string) (place, error) {
 		"Take it from the Link header of the same list, with the same ordering and filters.")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	// The decoder passes over line ends, which no cursor of ours has.
-	if err != nil || strings.ContainsAny(cursor, "\r\n") || len(raw) < cursorMAC || !hmac.Equal(raw[:cursorMAC], c.mac(list, raw[cursorMAC:])) {
+	if err != nil || strings.ContainsAny(cursor, "\r\n") || !c.sealed(list, raw) {
 		return place{}, refused
 	}
 	var p place
@@ -67,8 +61,18 @@ func (c *Cursors) decode(list, cursor string) (place, error) {
 	return p, nil
 }
 
-func (c *Cursors) mac(list string, body []byte) []byte {
-	mac := hmac.New(sha256.New, c.key)
+// sealed reports whether any of the keys made the cursor for the list.
+func (c *Cursors) sealed(list string, raw []byte) bool {
+	if len(raw) < cursorMAC {
+		return false
+	}
+	return c.keys.anyOf(purposeCursor, func(key []byte) bool {
+		return hmac.Equal(raw[:cursorMAC], sealOf(key, list, raw[cursorMAC:]))
+	})
+}
+
+func sealOf(key []byte, list string, body []byte) []byte {
+	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%d\n%s\n", len(list), list)
 	mac.Write(body)
 	return mac.Sum(nil)[:cursorMAC]

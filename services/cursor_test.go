@@ -8,10 +8,7 @@ import (
 
 func TestPaginate_BeyondTheLastNumberedPageGoesOnByCursor(t *testing.T) {
 	t.Parallel()
-	c, err := NewCursors([]byte("7Qm2vXc9Lr4TzB8nKd1WfH6yJp3GsA5eUo0RiVtE"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := NewCursors(fixedKeyring(t, KeyMaterial{Secrets: [][]byte{[]byte("7Qm2vXc9Lr4TzB8nKd1WfH6yJp3GsA5eUo0RiVtE")}}))
 	const size = 1000
 	full := func(p models.Page) ([]int64, error) {
 		rows := make([]int64, p.Limit)

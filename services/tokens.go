@@ -1,13 +1,10 @@
 package services
 
 import (
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -94,9 +91,7 @@ func numericDate(seconds int64) *jwt.NumericDate { return jwt.NewNumericDate(tim
 
 // TokenConfig is what tokens are made with.
 type TokenConfig struct {
-	Secret []byte
-	// Algorithm is HS256, HS384 or HS512 (RFC 7518, 3.2).
-	Algorithm string
+	Keys *Keyring
 	// Issuer is the public URL.
 	Issuer        string
 	AccessTTL     time.Duration
@@ -109,55 +104,20 @@ type TokenConfig struct {
 // Tokens makes and checks signed tokens.
 type Tokens struct {
 	TokenConfig
-	method jwt.SigningMethod
-	keys   map[TokenKind]tokenKey
-	state  []byte
-	csrf   []byte
 	parser *jwt.Parser
 }
 
-// tokenKey is a kind's key, and the name under which tokens refer to it.
-type tokenKey struct {
-	id  string
-	key []byte
-}
-
-// NewTokens derives the keys from the secret.
+// NewTokens makes Tokens.
 func NewTokens(cfg TokenConfig) (*Tokens, error) {
-	t := &Tokens{TokenConfig: cfg, method: jwt.GetSigningMethod(cfg.Algorithm), keys: map[TokenKind]tokenKey{}}
-	if _, ok := t.method.(*jwt.SigningMethodHMAC); !ok {
-		return nil, fmt.Errorf("tokens: %q is not an HMAC algorithm", cfg.Algorithm)
-	}
-	for _, kind := range tokenKinds {
-		key, err := deriveKey(cfg.Secret, "token/"+string(kind))
-		if err != nil {
-			return nil, err
-		}
-		id := sha256.Sum256(append([]byte("kid/"), key...))
-		t.keys[kind] = tokenKey{id: hex.EncodeToString(id[:4]), key: key}
-	}
-	var err error
-	if t.state, err = deriveKey(cfg.Secret, "state"); err != nil {
+	access, others, err := tokenMethods(cfg.Keys.algorithm)
+	if err != nil {
 		return nil, err
 	}
-	if t.csrf, err = deriveKey(cfg.Secret, "csrf"); err != nil {
-		return nil, err
-	}
-	t.parser = jwt.NewParser(
-		jwt.WithValidMethods([]string{cfg.Algorithm}),
+	return &Tokens{TokenConfig: cfg, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{access.Alg(), others.Alg()}), // keyFor narrows it to the kind's
 		jwt.WithStrictDecoding(),
 		jwt.WithoutClaimsValidation(), // check does it
-	)
-	return t, nil
-}
-
-// deriveKey gives a 64-byte key for one purpose (HKDF, RFC 5869).
-func deriveKey(secret []byte, purpose string) ([]byte, error) {
-	key, err := hkdf.Key(sha512.New, secret, nil, "dueto/v1/"+purpose, 64)
-	if err != nil {
-		return nil, fmt.Errorf("derive key: %w", err)
-	}
-	return key, nil
+	)}, nil
 }
 
 // Access makes the short-lived token that authenticates requests, and tells how
@@ -212,20 +172,21 @@ func (t *Tokens) Email(u models.User) (string, error) {
 func (t *Tokens) link(kind TokenKind, u models.User, ttl time.Duration, mailed bool) (string, error) {
 	now := t.Now()
 	c := t.claims(kind, u, now, now.Add(ttl))
-	c.State, c.Mailed = t.stateOf(kind, u), mailed
+	c.State, c.Mailed = stateWith(t.Keys.derived(purposeState)[0], kind, u), mailed
 	return t.sign(c)
 }
 
-// fits reports whether a link was made for the account as it is now.
-func (t *Tokens) fits(c *Claims, u models.User) bool {
-	return hmac.Equal([]byte(c.State), []byte(t.stateOf(c.TokenType, u)))
+// MadeFor reports whether a link's token was made for the account as it is now,
+// with the secret in force or a retired one.
+func (t *Tokens) MadeFor(c *Claims, u models.User) bool {
+	return t.Keys.anyOf(purposeState, func(key []byte) bool { return c.State == stateWith(key, c.TokenType, u) })
 }
 
-// stateOf fingerprints what a link is bound to: a change of address or password
-// kills it, and so does another next address that of the first; the same
-// password hashed anew does not.
-func (t *Tokens) stateOf(kind TokenKind, u models.User) string {
-	mac := hmac.New(sha256.New, t.state)
+// stateWith fingerprints what a link is bound to: a change of address or
+// password kills it, and so does another next address that of the first; the
+// same password hashed anew does not.
+func stateWith(key []byte, kind TokenKind, u models.User) string {
+	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%d\n%s\n%d", u.ID, u.EmailKey, u.PasswordChangedAt)
 	if kind == TokenEmail {
 		fmt.Fprintf(mac, "\n%s", u.PendingEmail)
@@ -236,17 +197,23 @@ func (t *Tokens) stateOf(kind TokenKind, u models.User) string {
 // CSRF gives what proves that a page of ours sends a session's cookies: it is
 // in a cookie that only such a page can read.
 func (t *Tokens) CSRF(sessionID int64) string {
-	mac := hmac.New(sha256.New, t.csrf)
+	return csrfWith(t.Keys.derived(purposeCSRF)[0], sessionID)
+}
+
+func csrfWith(key []byte, sessionID int64) string {
+	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%d", sessionID)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:24])
 }
 
 // checkCSRF fails with ErrCSRF where a credential needs a proof and lacks it.
 func (t *Tokens) checkCSRF(c Credential, sessionID int64) error {
-	if c.CSRF != nil && !hmac.Equal([]byte(*c.CSRF), []byte(t.CSRF(sessionID))) {
-		return ErrCSRF
+	if c.CSRF == nil || t.Keys.anyOf(purposeCSRF, func(key []byte) bool {
+		return hmac.Equal([]byte(*c.CSRF), []byte(csrfWith(key, sessionID)))
+	}) {
+		return nil
 	}
-	return nil
+	return ErrCSRF
 }
 
 func (t *Tokens) claims(kind TokenKind, u models.User, from, until time.Time) *Claims {
@@ -273,11 +240,11 @@ func (k TokenKind) typ() string {
 }
 
 func (t *Tokens) sign(c *Claims) (string, error) {
-	token := jwt.NewWithClaims(t.method, c)
-	key := t.keys[c.TokenType]
+	keys := t.Keys.current().kinds[c.TokenType]
+	token := jwt.NewWithClaims(keys.method, c)
 	token.Header["typ"] = c.TokenType.typ()
-	token.Header["kid"] = key.id
-	signed, err := token.SignedString(key.key)
+	token.Header["kid"] = keys.id
+	signed, err := token.SignedString(keys.key)
 	if err != nil {
 		return "", fmt.Errorf("sign %s token: %w", c.TokenType, err)
 	}
@@ -325,10 +292,21 @@ func (t *Tokens) keyFor(token *jwt.Token, c *Claims, kinds []TokenKind) (any, er
 	if _, critical := token.Header["crit"]; critical {
 		return nil, errors.New("critical extensions are not supported")
 	}
+	id, _ := token.Header["kid"].(string)
 	for _, kind := range kinds {
-		key := t.keys[kind]
-		if c.TokenType == kind && token.Header["typ"] == kind.typ() && token.Header["kid"] == key.id {
-			return key.key, nil
+		if c.TokenType != kind || token.Header["typ"] != kind.typ() {
+			continue
+		}
+		keys := t.Keys.current().kinds[kind]
+		if token.Method != keys.method {
+			return nil, errors.New("an algorithm that is not the kind's")
+		}
+		key, known := keys.verifying[id]
+		if !known {
+			key, known = t.Keys.renewed().kinds[kind].verifying[id]
+		}
+		if known {
+			return key, nil
 		}
 	}
 	return nil, errors.New("a token of another kind or key")
