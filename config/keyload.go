@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 )
 
 // Keys are what the settings of keys give, read.
@@ -88,7 +89,7 @@ func (k KeySource) from(setting string) string {
 
 // load reads the keys of a source, of which there is at least one.
 func (k KeySource) load(setting, algorithm string, read func(setting, file string) ([]byte, error)) ([]keyBlock, error) {
-	text, place := []byte(k), "its text"
+	text, place := []byte(strings.TrimSpace(string(k))), "its text"
 	if !k.isPEM() {
 		place = string(k)
 		var err error

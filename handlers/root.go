@@ -27,7 +27,7 @@ var (
 func JWKS(keys func() []byte) Func {
 	return func(c *gin.Context) error {
 		c.Writer.Header()["Cache-Control"] = jwksCache
-		return sendAs(c, http.StatusOK, contentJWKS, append(keys(), '\n'))
+		return sendAs(c, http.StatusOK, contentJWKS, keys())
 	}
 }
 

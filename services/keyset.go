@@ -99,6 +99,7 @@ func newKeySet(algorithm string, m KeyMaterial) (*keySet, error) {
 	if s.jwks, err = json.Marshal(public); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
+	s.jwks = append(s.jwks, '\n')
 	for i, secret := range m.Secrets {
 		if err := s.addSecret(secret, others, asymmetric, source+i); err != nil {
 			return nil, err

@@ -33,6 +33,9 @@ var cliCommands = map[string][]string{
 	"user revoke":     nil,
 	"user promote":    nil,
 	"user demote":     nil,
+	"keys generate":   {"algorithm", "out"},
+	"keys rotate":     {"keep"},
+	"keys list":       nil,
 }
 
 func matches(pattern, text string) (list []string) {
@@ -71,7 +74,9 @@ func TestCLI_EachCommandsHelpNamesItsFlags(t *testing.T) {
 		switch command {
 		case "serve", "config", "check":
 			want = append(want, every...)
-		case "routes", "version":
+		case "routes", "version", "keys generate":
+		case "keys rotate", "keys list":
+			want = append(want, "database", "secret-file", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys")
 		default:
 			want = append(want, "database", "secret-file", "password-cost")
 		}

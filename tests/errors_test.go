@@ -227,7 +227,7 @@ func TestAuthentication_IsDecidedBeforeAnythingElse(t *testing.T) {
 func TestCredentialRoutes_IgnoreTheHeader(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
-	ignoring := []string{"/healthz", "/readyz", "/auth/register", "/auth/activate/:token", "/auth/activate/resend", "/auth/login", "/auth/refresh", "/auth/verify", "/auth/logout",
+	ignoring := []string{"/healthz", "/readyz", "/.well-known/jwks.json", "/auth/register", "/auth/activate/:token", "/auth/activate/resend", "/auth/login", "/auth/refresh", "/auth/verify", "/auth/logout",
 		"/auth/email/confirm/:token", "/auth/password/reset", "/auth/password/reset/confirm", "/auth/password/reset/:token"}
 	for _, route := range routes.Table() {
 		if slices.Contains(ignoring, route.Path) != (route.Access == routes.Credentials) {
@@ -247,6 +247,7 @@ func TestCredentialRoutes_IgnoreTheHeader(t *testing.T) {
 	a.do("POST", "/auth/logout", map[string]any{"refresh": next["refresh"]}, bad).want(http.StatusNoContent)
 	a.do("GET", "/healthz", nil, bad).want(http.StatusOK)
 	a.do("GET", "/readyz", nil, bad).want(http.StatusOK)
+	a.do("GET", "/.well-known/jwks.json", nil, bad).want(http.StatusOK)
 	a.do("OPTIONS", "/auth/login", nil, bad).want(http.StatusNoContent)
 }
 

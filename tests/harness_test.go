@@ -113,6 +113,9 @@ func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Conf
 		t.Fatal(err)
 	}
 	deps := routes.Deps{Config: a.Config, Secret: []byte(secret), Store: a.Store, Logger: log, Now: clk.Now}
+	if a.Config.SecretFile != "" {
+		deps.Secret = nil // it is in the file
+	}
 	if deps.Services, err = routes.NewServices(deps); err != nil {
 		t.Fatal(err)
 	}
