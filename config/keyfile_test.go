@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"os"
 	"path/filepath"
@@ -162,6 +163,28 @@ func wantComplaint(t *testing.T, c *Config, prefix, complaint, text string) {
 		if line = strings.TrimSpace(line); len(line) >= 20 && !strings.HasPrefix(line, "-----") && strings.Contains(err.Error(), line) {
 			t.Errorf("the complaint quotes the key: %v", err)
 		}
+	}
+}
+
+func TestCheck_KeyWithoutItsFirstLineIsNotTakenForAFile(t *testing.T) {
+	t.Parallel()
+	k := testKeys()
+	for name, text := range map[string]string{
+		"RSA": privatePEM(k.rsa), "RSA in PKCS#1": k.pkcs1, "P-256": privatePEM(k.p256), "P-256 in SEC1": k.sec1, "Ed25519": privatePEM(k.ed),
+	} {
+		_, body, _ := strings.Cut(text, "\n")
+		body, _, _ = strings.Cut(body, "-----END")
+		for _, bare := range []string{body, strings.ReplaceAll(body, "\n", ""), base64.StdEncoding.EncodeToString([]byte(text))} {
+			c := withKeys("ES256", KeySource(bare), KeySource(bare))
+			err := c.Check()
+			if err == nil || strings.Count(err.Error(), "neither a file nor PEM") != 2 || strings.Contains(err.Error(), bare[:20]) || c.JWTSigningKey.String() != masked {
+				t.Errorf("%s: %v, %s", name, err, c.JWTSigningKey)
+			}
+		}
+	}
+	c := withKeys("ES256", KeySource("My/folder/of/keys/"+strings.Repeat("k", 80)+".pem"), "/run/secrets/"+KeySource(strings.Repeat("M", 80)))
+	if err := c.Check(); err != nil || c.JWTSigningKey.String() == masked {
+		t.Errorf("a file's name: %v", err)
 	}
 }
 

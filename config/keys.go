@@ -21,9 +21,19 @@ const pemStart = "-----BEGIN "
 // isPEM reports whether the source is the key itself.
 func (k KeySource) isPEM() bool { return strings.HasPrefix(strings.TrimSpace(string(k)), pemStart) }
 
+// isBare reports whether the source looks like a key without its BEGIN and END
+// lines, which would be taken for a file's name and told in complaints.
+func (k KeySource) isBare() bool {
+	const shortest = 60 // an Ed25519 key has 64
+	return len(k) >= shortest && (k[0] == 'M' || strings.HasPrefix(string(k), "LS0t")) &&
+		!strings.ContainsFunc(string(k), func(r rune) bool {
+			return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("+/=\r\n ", r)
+		})
+}
+
 // String hides a key, but not a file's name.
 func (k KeySource) String() string {
-	if k.isPEM() {
+	if k.isPEM() || k.isBare() {
 		return masked
 	}
 	return string(k)
@@ -40,6 +50,9 @@ func (c *Config) AsymmetricKeys() bool { return slices.Contains(keyAlgorithms, c
 
 // checkKeys complains of an algorithm and keys that do not go together.
 func (p *problems) checkKeys(c *Config) {
+	const bare = "it is neither a file nor PEM: a key needs its BEGIN and END lines"
+	p.unless(!c.JWTSigningKey.isBare(), "jwt-signing-key", bare)
+	p.unless(!slices.ContainsFunc(c.JWTVerifyingKeys, KeySource.isBare), "jwt-verifying-keys", bare)
 	switch {
 	case c.AsymmetricKeys():
 		p.unless(c.JWTSigningKey != "", "jwt-signing-key", "%s needs one; make it with: dueto keys generate", c.JWTAlgorithm)

@@ -21,8 +21,8 @@ type KeyMaterial struct {
 const (
 	// keyInterval is how long a change of the keys may go unnoticed.
 	keyInterval = 5 * time.Second
-	// keyRetry bounds how often unknown keys make one that cannot be read be
-	// read again.
+	// keyRetry is how long files that could not be used are left alone, however
+	// many unknown keys are met.
 	keyRetry = time.Second
 )
 
