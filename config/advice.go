@@ -81,6 +81,10 @@ var rules = []rule{
 	{"trusted-proxies", "wide", Warning, func(c *Config) string {
 		return networks(c, "A great part of the Internet is a trusted proxy, and so may claim any address: %s.", isWide)
 	}, "Name the addresses of the proxies only."},
+	{"trusted-proxies", "none", Warning, func(c *Config) string {
+		return when(c.Throttle == "on" && len(c.TrustedProxies) == 0 && c.clientURL().Scheme == "https",
+			"Whatever has TLS in front is no trusted proxy: all clients share its address, and so one limit.")
+	}, "Name the address of the proxy in trusted-proxies."},
 	{"cors-origins", "http", Warning, func(c *Config) string {
 		list := slices.DeleteFunc(slices.Clone(c.CORSOrigins), func(origin string) bool {
 			u, err := url.Parse(origin)

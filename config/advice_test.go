@@ -12,6 +12,7 @@ import (
 // mailing are settings with mail on and nothing to be said against them.
 func mailing(c *Config) {
 	c.SMTPURL, c.MailFrom, c.PublicURL = "smtps://mail.example.com", "todo@example.com", "https://dueto.example.com"
+	c.TrustedProxies = []string{"192.0.2.7"}
 }
 
 // adviceCases say which findings settings give.
@@ -24,7 +25,7 @@ var adviceCases = []struct {
 	{"https behind a proxy", func(c *Config) {
 		c.Addr, c.PublicURL, c.TrustedProxies = ":8000", "https://dueto.example.com/api", []string{"10.1.2.3"}
 	}, nil},
-	{"https, open to all networks", func(c *Config) { c.Addr, c.PublicURL = "0.0.0.0:8000", "https://dueto.example.com" }, nil},
+	{"https, open to all networks", func(c *Config) { c.Addr, c.PublicURL = "0.0.0.0:8000", "https://dueto.example.com" }, []string{"trusted-proxies.none"}},
 	{"every interface", func(c *Config) { c.Addr = ":8000" }, []string{"addr.exposed"}},
 	{"every IPv4 interface", func(c *Config) { c.Addr = "0.0.0.0:8000" }, []string{"addr.exposed"}},
 	{"every IPv6 interface", func(c *Config) { c.Addr = "[::]:8000" }, []string{"addr.exposed"}},
@@ -44,13 +45,15 @@ var adviceCases = []struct {
 		[]string{"public-url.behind-proxy"}},
 
 	{"mail with everything", mailing, nil},
-	{"mail without a public URL", func(c *Config) { mailing(c); c.PublicURL = "" }, []string{"public-url.mail"}},
+	{"mail without a public URL", func(c *Config) { mailing(c); c.PublicURL, c.TrustedProxies = "", nil }, []string{"public-url.mail"}},
 	{"mail and a public URL of this machine", func(c *Config) { mailing(c); c.PublicURL = "https://localhost:8443" }, []string{"public-url.mail"}},
-	{"mail and an address of a network", func(c *Config) { mailing(c); c.PublicURL, c.Addr = "", "192.168.1.5:8000" },
+	{"mail and an address of a network", func(c *Config) { mailing(c); c.PublicURL, c.Addr, c.TrustedProxies = "", "192.168.1.5:8000", nil },
 		[]string{"public-url.http-private", "public-url.derived"}},
 	{"mail without TLS", func(c *Config) { mailing(c); c.SMTPURL = "smtp://mail.example.com?tls=none" }, []string{"smtp-url.plain"}},
 	{"mail without TLS through this machine", func(c *Config) { mailing(c); c.SMTPURL = "smtp://localhost:25?tls=none" }, nil},
 
+	{"TLS without a proxy", proxied(), []string{"trusted-proxies.none"}},
+	{"TLS without a proxy, and no limits", func(c *Config) { proxied()(c); c.Throttle = "off" }, []string{"throttle.off"}},
 	{"everybody is a proxy", proxied("0.0.0.0/0"), []string{"trusted-proxies.everybody"}},
 	{"everybody with IPv6 is a proxy", proxied("10.0.0.1", "::/0"), []string{"trusted-proxies.everybody"}},
 	{"everybody is a proxy, as IPv6", proxied("::ffff:0.0.0.0/96"), []string{"trusted-proxies.everybody"}},

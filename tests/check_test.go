@@ -150,7 +150,7 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 		{name: "everybody trusted", args: []string{"--public-url=https://dueto.example.com", "--trusted-proxies=0.0.0.0/0,::/0"},
 			want: []string{"error trusted-proxies.everybody"}},
 		{name: "mail without a public URL", args: []string{mail, from}, want: []string{"error public-url.mail"}},
-		{name: "mail with one", args: []string{mail, from, "--public-url=https://dueto.example.com"}},
+		{name: "mail with one", args: []string{mail, from, "--public-url=https://dueto.example.com", "--trusted-proxies=192.0.2.7"}},
 
 		{name: "secret that is published", env: []string{"DUETO_SECRET=changeme" + secret}, want: []string{"error secret.weak"}},
 		{name: "secret file that is weak", make: func(_ *testing.T, p *program) { p.put("dueto.secret", "short\n", 0o600) }, want: []string{"error secret.weak"}},

@@ -108,7 +108,7 @@ func TestKeys_MistakesExitTwo(t *testing.T) {
 		{[]string{"serve"}, []string{"DUETO_JWT_VERIFYING_KEYS=key.pem"}, "jwt-verifying-keys: key.pem: it holds a private key"},
 		{[]string{"keys", "rotate"}, []string{"DUETO_JWT_SIGNING_KEY=open.pem"}, "jwt-signing-key: others can read open.pem"},
 	} {
-		o := p.with(tt.env...).run(tt.args...).want(2)
+		o := p.with("DUETO_THROTTLE=").with(tt.env...).run(tt.args...).want(2)
 		if !strings.HasPrefix(o.stderr, "dueto: ") || strings.Count(o.stderr, "\n") != 1 || !strings.Contains(o.stderr, tt.complaint) || o.stdout != "" {
 			t.Errorf("%.30s printed %q, %q; want %q", o.what, o.stdout, o.stderr, tt.complaint)
 		}
