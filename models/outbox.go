@@ -84,9 +84,15 @@ func NextMessageAt(db DB) (at int64, found bool, err error) {
 	return at, err == nil, err
 }
 
-// PruneMessages forgets the messages that were finished before a moment.
-func PruneMessages(tx DB, before int64) error {
-	return tx.exec("DELETE FROM outbox WHERE finished_at < ?", before)
+// TidyMessages gives up the messages that wait since before a moment, and
+// forgets those that were finished before another.
+func TidyMessages(tx DB, now, waitingSince, finishedBefore int64) error {
+	err := tx.exec(`UPDATE outbox SET state = 'failed', finished_at = ?,
+		last_error = trim('waited for too long; ' || last_error, '; ') WHERE state = 'waiting' AND created_at < ?`, now, waitingSince)
+	if err != nil {
+		return err
+	}
+	return tx.exec("DELETE FROM outbox WHERE finished_at < ?", finishedBefore)
 }
 
 // Messages lists the last messages, those that wait first, each newest first.

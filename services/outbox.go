@@ -21,7 +21,7 @@ type Outbox struct {
 	// pausedUntil and failures say how the mail server has been of late.
 	pausedUntil time.Time
 	failures    int
-	pruned      time.Time
+	tidied      time.Time
 }
 
 // OutboxConfig is what messages are made and sent with.

@@ -15,16 +15,19 @@ const (
 	outboxLease = 2 * time.Minute
 	// outboxPoll is how often messages are looked for that other processes wrote.
 	outboxPoll = 5 * time.Second
-	// outboxPatience is how long sending is tried.
+	// outboxPatience is how long a message may wait: nobody wants to read of last
+	// month's doings on the day that mail is set up.
 	outboxPatience = 3 * 24 * time.Hour
 	// outboxKeep is how long it is told what became of a message.
 	outboxKeep = 7 * 24 * time.Hour
+	// outboxTidy is how often what is too old is put away.
+	outboxTidy = time.Hour
 )
 
 // Run sends what waits in the outbox until ctx ends; a message that is being
-// sent then is sent to its end. Without a mailer it returns at once.
+// sent then is sent to its end. Without a mailer it only puts away what is old.
 func (o *Outbox) Run(ctx context.Context) {
-	for o.Sends() && ctx.Err() == nil {
+	for ctx.Err() == nil {
 		timer := time.NewTimer(o.pass(ctx))
 		select {
 		case <-ctx.Done():
@@ -37,6 +40,10 @@ func (o *Outbox) Run(ctx context.Context) {
 
 // pass sends all that is due, and tells how long to wait for more.
 func (o *Outbox) pass(ctx context.Context) time.Duration {
+	o.tidy(ctx)
+	if !o.Sends() {
+		return outboxTidy
+	}
 	for ctx.Err() == nil {
 		now := o.cfg.Now()
 		if now.Before(o.pausedUntil) {
@@ -74,12 +81,20 @@ func (o *Outbox) claim(ctx context.Context, now time.Time) (m models.Message, er
 	return m, err
 }
 
-// untilNext tells how long nothing is due, and forgets what is long over.
-func (o *Outbox) untilNext(ctx context.Context, now time.Time) time.Duration {
-	if now.Sub(o.pruned) > time.Hour {
-		o.pruned = now
-		o.settle(ctx, func(tx models.DB) error { return models.PruneMessages(tx, models.Micros(now.Add(-outboxKeep))) })
+// tidy gives up what has waited for too long, and forgets what is long over.
+func (o *Outbox) tidy(ctx context.Context) {
+	now := o.cfg.Now()
+	if now.Sub(o.tidied) < outboxTidy {
+		return
 	}
+	o.tidied = now
+	o.settle(ctx, func(tx models.DB) error {
+		return models.TidyMessages(tx, models.Micros(now), models.Micros(now.Add(-outboxPatience)), models.Micros(now.Add(-outboxKeep)))
+	})
+}
+
+// untilNext tells how long nothing is due.
+func (o *Outbox) untilNext(ctx context.Context, now time.Time) time.Duration {
 	at, found, err := models.NextMessageAt(o.store.Read(ctx))
 	if err != nil || !found {
 		return outboxPoll
@@ -108,9 +123,6 @@ func (o *Outbox) send(ctx context.Context, m models.Message) {
 	case errors.Is(err, errMailRefused):
 		finish(models.MessageFailed, err.Error())
 		log.Error("mail refused", "error", err.Error())
-	case now.Sub(models.Time(m.CreatedAt)) > outboxPatience:
-		finish(models.MessageFailed, "tried for too long: "+err.Error())
-		log.Error("mail given up", "error", err.Error())
 	default:
 		at := models.Micros(now.Add(backoff(m.Attempts, 30*time.Second, time.Hour)))
 		o.settle(ctx, func(tx models.DB) error { return models.PostponeMessage(tx, m.ID, at, err.Error()) })
