@@ -83,10 +83,10 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 	return e.serve(listener, handler, log, deps.Draining)
 }
 
-// sendMail sends what is in the outbox until stop is called, which waits for the
-// message that is being sent.
+// sendMail sends what is in the outbox until the context ends, or stop is called,
+// which waits for the message that is being sent.
 func (e *env) sendMail(outbox *services.Outbox) (stop func()) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(e.ctx))
+	ctx, cancel := context.WithCancel(e.ctx)
 	var running sync.WaitGroup
 	running.Go(func() { outbox.Run(ctx) })
 	return func() {

@@ -98,7 +98,7 @@ func (h *AuthHandler) Login(c *gin.Context) error {
 	agent := strings.ToValidUTF8(c.Request.UserAgent(), "")
 	pair, err := h.sessions.Login(c.Request.Context(), services.Login{
 		Username: req.Username.Value, Password: req.Password.Value,
-		UserAgent: strings.ToValidUTF8(agent[:min(len(agent), maxUserAgent)], ""), Address: c.ClientIP(), Mode: req.Mode.Value,
+		UserAgent: strings.ToValidUTF8(agent[:min(len(agent), maxUserAgent)], ""), Address: services.ClientAddress(c.Request.Context()), Mode: req.Mode.Value,
 	})
 	if err != nil {
 		return err

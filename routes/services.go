@@ -49,10 +49,11 @@ func NewServices(d Deps) (*Services, error) {
 	// Half the processors hash, so that a flood of logins leaves the rest to others.
 	passwords := services.NewPasswords(d.Config.PasswordCost, runtime.GOMAXPROCS(0)/2)
 	var failures *services.Failures
+	var mailLimits *services.MailLimits
 	if throttled(d.Config) {
-		failures = services.NewFailures(d.Now)
+		failures, mailLimits = services.NewFailures(d.Now), services.NewMailLimits(d.Now)
 	}
-	accounts := services.NewAccountService(d.Store, passwords, failures, tokens, outbox, events, d.Now)
+	accounts := services.NewAccountService(d.Store, passwords, failures, tokens, outbox, mailLimits, events, d.Now)
 	return &Services{
 		Keys:     keys,
 		Accounts: accounts,

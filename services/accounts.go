@@ -20,13 +20,16 @@ type AccountService struct {
 	failures  *Failures
 	tokens    *Tokens
 	outbox    *Outbox
+	limits    *MailLimits
 	events    *Events
 	now       func() time.Time
 }
 
 // NewAccountService makes the service; now is the clock.
-func NewAccountService(store *models.Store, passwords *Passwords, failures *Failures, tokens *Tokens, outbox *Outbox, events *Events, now func() time.Time) *AccountService {
-	return &AccountService{store: store, passwords: passwords, failures: failures, tokens: tokens, outbox: outbox, events: events, now: now}
+func NewAccountService(store *models.Store, passwords *Passwords, failures *Failures, tokens *Tokens, outbox *Outbox, limits *MailLimits, events *Events, now func() time.Time) *AccountService {
+	return &AccountService{
+		store: store, passwords: passwords, failures: failures, tokens: tokens, outbox: outbox, limits: limits, events: events, now: now,
+	}
 }
 
 // NewAccount is what an account is made from.
@@ -58,10 +61,11 @@ func (s *AccountService) Register(ctx context.Context, in NewAccount) (UserView,
 		return UserView{}, "", err
 	}
 	mails := s.outbox.post()
+	notice := s.limits.mayWrite(MailAddressTaken, user.EmailKey)
 	err = s.store.Write(ctx, func(tx models.DB) error {
 		mails.clear()
 		user.ID = 0
-		return s.register(tx, &user, mails)
+		return s.register(tx, &user, mails, notice)
 	})
 	if err != nil {
 		return UserView{}, "", s.takenFields(ctx, err, user, s.outbox.Sends())
@@ -76,8 +80,8 @@ func (s *AccountService) Register(ctx context.Context, in NewAccount) (UserView,
 }
 
 // register writes the account, or what passes for it to a caller who must not
-// learn that the address has one.
-func (s *AccountService) register(tx models.DB, user *models.User, mails *post) error {
+// learn that the address has one, and, where notice says so, to its owner.
+func (s *AccountService) register(tx models.DB, user *models.User, mails *post, notice bool) error {
 	if err := models.NameReserved(tx, user.UsernameKey); err != nil {
 		return err
 	}
@@ -90,6 +94,9 @@ func (s *AccountService) register(tx models.DB, user *models.User, mails *post) 
 			return err
 		}
 		user.ID, user.Version = decoy.ID, decoy.Version
+		if !notice {
+			return mails.addNothing(tx)
+		}
 		return mails.add(tx, MailAddressTaken, owner.ID, "")
 	case err == nil:
 		return models.ErrDuplicate

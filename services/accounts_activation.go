@@ -89,7 +89,7 @@ func (s *AccountService) ResendActivation(ctx context.Context, email string) err
 }
 
 // writeTo sends a message to the account with that address, if it has one that
-// is fit for it, at the same price if not.
+// is fit for it and was not written to just now, at the same price if not.
 func (s *AccountService) writeTo(ctx context.Context, email string, kind MailKind, fit func(models.User) bool) error {
 	fields := Fields{}
 	_, key := checkEmail(fields, email)
@@ -98,12 +98,13 @@ func (s *AccountService) writeTo(ctx context.Context, email string, kind MailKin
 	}
 	var userID int64
 	mails := s.outbox.post()
+	allowed := s.limits.mayWrite(kind, key)
 	err := s.store.Write(ctx, func(tx models.DB) error {
 		mails.clear()
 		userID = 0
 		user, err := models.UserByEmailKey(tx, key)
 		switch {
-		case err == nil && fit(user):
+		case err == nil && allowed && fit(user):
 			userID = user.ID
 			return mails.add(tx, kind, user.ID, "")
 		case err == nil || errors.Is(err, models.ErrNotFound):

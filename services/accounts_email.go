@@ -64,8 +64,8 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 }
 
 // writeChanges writes an account that PATCH changed, and to those whom that
-// concerns.
-func (s *AccountService) writeChanges(tx models.DB, before models.User, after *models.User, mails *post) error {
+// concerns. mayChange says whether one may ask for another address.
+func (s *AccountService) writeChanges(tx models.DB, before models.User, after *models.User, mails *post, mayChange func() error) error {
 	if after.UsernameKey != before.UsernameKey {
 		if err := models.NameReserved(tx, after.UsernameKey); err != nil {
 			return err
@@ -80,6 +80,11 @@ func (s *AccountService) writeChanges(tx models.DB, before models.User, after *m
 		}
 		if taken {
 			return FieldError(invalidUser, "email", "A user with that email already exists.")
+		}
+	}
+	if asked {
+		if err := mayChange(); err != nil {
+			return err
 		}
 	}
 	if err := models.UpdateUser(tx, after); err != nil {

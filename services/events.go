@@ -45,7 +45,7 @@ func (e *Events) record(ctx context.Context, event string, userID int64, attrs .
 	e.log.InfoContext(ctx, "security event",
 		append([]any{"event", event, "user_id", userID, "request_id", RequestID(ctx)}, attrs...)...)
 	row := models.SecurityEvent{
-		UserID: userID, Event: event, At: models.Micros(e.now()), RequestID: RequestID(ctx), Address: clientAddress(ctx),
+		UserID: userID, Event: event, At: models.Micros(e.now()), RequestID: RequestID(ctx), Address: ClientAddress(ctx),
 	}
 	for i := 0; i+1 < len(attrs); i += 2 {
 		id, _ := attrs[i+1].(int64)
@@ -130,7 +130,8 @@ func RequestID(ctx context.Context) string {
 	return r.id
 }
 
-func clientAddress(ctx context.Context) string {
+// ClientAddress gives the address that the request of a context comes from, or "".
+func ClientAddress(ctx context.Context) string {
 	r, _ := ctx.Value(requestKey{}).(request)
 	return r.address
 }

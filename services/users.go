@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"dueto/models"
@@ -137,8 +138,9 @@ func (p UserPatch) Check() error {
 // latter once the new one is confirmed; staff everything, and those with
 // users.change all but staff and permissions, of accounts that are not staff and
 // hold no word that they do not. It fails with CodeNotFound,
-// CodePermissionDenied, CodePrecondition, CodeInvalid, or CodeConflict where no
-// active staff would be left.
+// CodePermissionDenied, CodePrecondition, CodeInvalid, CodeThrottled where a new
+// address was asked for too often, or CodeConflict where no active staff would
+// be left.
 func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch UserPatch, expected Expected) (UserView, error) {
 	if !actor.Authenticated() {
 		return UserView{}, ErrNotAuthenticated
@@ -146,6 +148,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	var view UserView
 	var before, attempted models.User
 	mails := s.accounts.outbox.post()
+	mayChange := sync.OnceValue(func() error { return s.accounts.limits.mayChange(id) }) // however often the transaction is run
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
 		mails.clear()
 		if view, err = s.view(tx, actor, id); err != nil {
@@ -170,7 +173,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 				return err
 			}
 		}
-		if err := s.accounts.writeChanges(tx, before, &attempted, mails); err != nil {
+		if err := s.accounts.writeChanges(tx, before, &attempted, mails, mayChange); err != nil {
 			return err
 		}
 		view.User = attempted

@@ -1,0 +1,47 @@
+package services
+
+import (
+	"strconv"
+	"time"
+)
+
+// MailLimits keeps strangers from filling a mailbox, and an account from
+// writing to many. A nil one limits nothing.
+type MailLimits struct {
+	minute, day *Limiter
+}
+
+// NewMailLimits makes the limits; now is the clock.
+func NewMailLimits(now func() time.Time) *MailLimits {
+	return &MailLimits{
+		minute: NewLimiter(Rate{Requests: 1, Per: time.Minute, Burst: 1}, now),
+		day:    NewLimiter(Rate{Requests: 5, Per: 24 * time.Hour, Burst: 5}, now),
+	}
+}
+
+// mayWrite counts a message of a kind that anybody can have sent to an address:
+// one a minute and five a day. It counts alike whether the address has an
+// account; who asks is not told.
+func (m *MailLimits) mayWrite(kind MailKind, emailKey string) bool {
+	if m == nil {
+		return true
+	}
+	key := string(kind) + ":" + emailKey
+	if _, ok := m.minute.Allow(key); !ok {
+		return false
+	}
+	_, ok := m.day.Allow(key)
+	return ok
+}
+
+// mayChange counts a change of address that an account asks for, five a day, or
+// fails with CodeThrottled.
+func (m *MailLimits) mayChange(userID int64) error {
+	if m == nil {
+		return nil
+	}
+	if wait, ok := m.day.Allow("user:" + strconv.FormatInt(userID, 10)); !ok {
+		return Throttled(wait)
+	}
+	return nil
+}
