@@ -29,7 +29,8 @@ type SessionService struct {
 type SessionConfig struct {
 	// TTL is the longest a session lasts from its login.
 	TTL time.Duration
-	// Modes are those that a login may choose; the first one is what it gets.
+	// Modes are those that a login may choose. One that does not is in json, or in
+	// the first where that is not among them.
 	Modes []string
 	// Grace is how long a spent refresh token still gives its successor, for
 	// two tabs and lost answers; 0 means not at all.
@@ -48,7 +49,7 @@ type Login struct {
 	Password  string
 	UserAgent string
 	Address   string
-	Mode      string // "" is the server's first
+	Mode      string // "" is the server's
 }
 
 // The modes in which a session's tokens are carried.
@@ -76,9 +77,10 @@ type TokenPair struct {
 // CodeThrottled; or with CodeBusy, or CodeInvalid for a mode that the server does
 // not allow.
 func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error) {
-	if in.Mode == "" {
-		in.Mode = s.cfg.Modes[0]
+	if in.Mode == "" && slices.Contains(s.cfg.Modes, ModeJSON) {
+		in.Mode = ModeJSON
 	}
+	in.Mode = cmp.Or(in.Mode, s.cfg.Modes[0])
 	if !slices.Contains(s.cfg.Modes, in.Mode) {
 		return TokenPair{}, FieldError("The login is not valid.", "mode", "This server allows: "+strings.Join(s.cfg.Modes, ", ")+".")
 	}

@@ -25,16 +25,25 @@ func keepsStaff(tx models.DB, before, after models.User) error {
 	return err
 }
 
-// recordChange tells of a change to what an account may do.
+// recordChange tells of a change to what an account may do, or to who can own it.
 func (s *UserService) recordChange(ctx context.Context, actor Actor, before, after models.User) {
 	record := func(event string, attrs ...any) {
-		s.events.record(ctx, event, after.ID, append(attrs, "by", actor.UserID)...)
+		if actor.UserID != after.ID {
+			attrs = append(attrs, "by", actor.UserID)
+		}
+		s.events.record(ctx, event, after.ID, attrs...)
 	}
 	switch {
 	case after.Active() && !before.Active():
 		record("activated")
 	case before.Active() && !after.Active():
 		record("deactivated")
+	}
+	if before.EmailKey != after.EmailKey {
+		record("email changed")
+	}
+	if before.PendingEmail != after.PendingEmail && after.PendingEmail != "" {
+		record("email change asked for")
 	}
 	if before.IsStaff != after.IsStaff {
 		record("staff changed", "staff", after.IsStaff)
