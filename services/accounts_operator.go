@@ -14,7 +14,7 @@ func (s *AccountService) SetPassword(ctx context.Context, username, password str
 	if err != nil {
 		return err
 	}
-	if err := passwordFor(user, password); err != nil {
+	if err := passwordFor(user, "password", password); err != nil {
 		return err
 	}
 	hash, err := s.passwords.Hash(ctx, password)
@@ -31,13 +31,14 @@ func (s *AccountService) SetPassword(ctx context.Context, username, password str
 // an account, with CodeInvalid. It fails with CodeNotFound.
 func (s *AccountService) PasswordCheck(ctx context.Context, username string) (func(password string) error, error) {
 	user, err := userByName(s.store.Read(ctx), username)
-	return func(password string) error { return passwordFor(user, password) }, err
+	return func(password string) error { return passwordFor(user, "password", password) }, err
 }
 
-func passwordFor(u models.User, password string) error {
+// passwordFor says what is wrong with a new password for an account.
+func passwordFor(u models.User, field, password string) error {
 	fields := Fields{}
-	checkPassword(fields, "password", password, u.Username, u.Email)
-	return fields.Err("The password is not valid.")
+	checkPassword(fields, field, password, u.Username, u.Email)
+	return fields.Err(invalidPassword)
 }
 
 // ActivateByName confirms an account or lifts its deactivation. It is for the

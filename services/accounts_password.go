@@ -21,9 +21,7 @@ func (s *AccountService) ChangePassword(ctx context.Context, actor Actor, old, p
 	if err != nil {
 		return err
 	}
-	fields := Fields{}
-	checkPassword(fields, "new_password", password, user.Username, user.Email)
-	if err := fields.Err(invalidPassword); err != nil {
+	if err := passwordFor(user, "new_password", password); err != nil {
 		return err
 	}
 	match, err := s.confirm(ctx, user, old)
@@ -86,9 +84,7 @@ func (s *AccountService) ConfirmReset(ctx context.Context, token, password strin
 	if err != nil {
 		return err
 	}
-	fields := Fields{}
-	checkPassword(fields, "new_password", password, user.Username, user.Email)
-	if err := fields.Err(invalidPassword); err != nil {
+	if err := passwordFor(user, "new_password", password); err != nil {
 		return err
 	}
 	return s.replacePassword(ctx, user, password, 0, "password reset")
