@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -45,7 +44,7 @@ func (f *findings) secret(c *config.Config) {
 		f.add(config.Error, "secret.unreadable", "Name a file with secret-file that the user that serves can read.", "The secret cannot be read: %s.", err)
 		return
 	}
-	if err := config.CheckSecret(bytes.TrimSpace(raw)); err != nil {
+	if err := config.CheckSecrets(raw); err != nil {
 		f.add(config.Error, "secret.weak", "Take the file away, so that the server makes a good one, which ends all sessions.",
 			"The secret in %s will not do: %s.", file, err)
 	}
@@ -53,6 +52,7 @@ func (f *findings) secret(c *config.Config) {
 
 // keys looks at the files of the keys that access tokens are signed with.
 func (f *findings) keys(c *config.Config) {
+	before := len(*f)
 	signing, verifying := c.KeyFiles()
 	const advice = "Name a file that the user that serves can read; dueto keys generate makes one."
 	if signing != "" {
@@ -66,6 +66,13 @@ func (f *findings) keys(c *config.Config) {
 		if _, err := os.Stat(file); err != nil {
 			f.add(config.Error, "jwt-verifying-keys.missing", advice, "A verifying key cannot be found: %s.", err)
 		}
+	}
+	if len(*f) > before {
+		return
+	}
+	if err := c.CheckSigningKeys(); err != nil {
+		problem := strings.ReplaceAll(err.Error(), "\n", "; ")
+		f.add(config.Error, "jwt-signing-key.unusable", "Name keys of the algorithm in jwt-algorithm; dueto keys generate makes one.", "The keys cannot be used: %s.", problem)
 	}
 }
 

@@ -79,6 +79,12 @@ func (c *Config) loadSigningKeys() (keys Keys, err error) {
 	return keys, errors.Join(errs...)
 }
 
+// CheckSigningKeys reports all that is wrong with the keys of access tokens.
+func (c *Config) CheckSigningKeys() error {
+	_, err := c.loadSigningKeys()
+	return err
+}
+
 // from names the source for people: the file, or the setting that holds the key.
 func (k KeySource) from(setting string) string {
 	if k.isPEM() {

@@ -77,18 +77,27 @@ func readSecrets(file string) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := CheckSecrets(raw); err != nil {
+		return nil, fmt.Errorf("secret-file: %s: %w", file, err)
+	}
+	return secretLines(raw), nil
+}
+
+// CheckSecrets says what is wrong with the content of a secret file, in which
+// each line is a secret.
+func CheckSecrets(raw []byte) error {
 	lines := secretLines(raw)
 	if len(lines) == 0 {
 		lines = [][]byte{nil} // too short
 	}
 	for i, secret := range lines {
 		if err := CheckSecret(secret); err != nil && len(lines) > 1 {
-			return nil, fmt.Errorf("secret-file: %s: line %d: %w", file, i+1, err)
+			return fmt.Errorf("line %d: %w", i+1, err)
 		} else if err != nil {
-			return nil, fmt.Errorf("secret-file: %s: %w", file, err)
+			return err
 		}
 	}
-	return lines, nil
+	return nil
 }
 
 // secretLines splits a secret file; empty lines do not count.

@@ -168,6 +168,9 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 
 		{name: "keys that are missing", args: []string{"--jwt-algorithm=ES256", "--jwt-signing-key=key.pem", "--jwt-verifying-keys=old.pem"},
 			want: []string{"error jwt-signing-key.missing", "error jwt-verifying-keys.missing"}},
+		{name: "keys that are none", args: []string{"--jwt-algorithm=ES256", "--jwt-signing-key=key.pem"},
+			make: func(_ *testing.T, p *program) { p.put("key.pem", "a key", 0o600) }, want: []string{"error jwt-signing-key.unusable"}},
+		{name: "retired secret that is weak", make: func(_ *testing.T, p *program) { p.put("dueto.secret", secret+"\nshort\n", 0o600) }, want: []string{"error secret.weak"}},
 		{name: "key that others can read", args: []string{"--jwt-algorithm=ES256", "--jwt-signing-key=key.pem"},
 			make: func(_ *testing.T, p *program) { p.put("key.pem", "a key", 0o644) }, want: []string{"error jwt-signing-key.readable"}},
 
