@@ -147,6 +147,8 @@ func (s *AccountService) prepare(in NewAccount) (models.User, error) {
 	return u, fields.Err(invalidUser)
 }
 
+// create makes an account; the owner of one that is not active is sent the link
+// that confirms it.
 func (s *AccountService) create(ctx context.Context, in NewAccount) (models.User, error) {
 	user, err := s.prepare(in)
 	if err != nil {
@@ -156,13 +158,21 @@ func (s *AccountService) create(ctx context.Context, in NewAccount) (models.User
 	if user.PasswordHash, err = s.passwords.Hash(ctx, in.Password); err != nil {
 		return models.User{}, err
 	}
+	mails := s.outbox.post()
 	err = s.store.Write(ctx, func(tx models.DB) error {
+		mails.clear()
 		user.ID = 0
 		if err := models.NameReserved(tx, user.UsernameKey); err != nil {
 			return err
 		}
-		return models.CreateUser(tx, &user)
+		if err := models.CreateUser(tx, &user); err != nil || in.Active {
+			return err
+		}
+		return mails.add(tx, MailActivation, user.ID, "")
 	})
+	if err == nil {
+		mails.committed(ctx)
+	}
 	return user, s.takenFields(ctx, err, user, false)
 }
 

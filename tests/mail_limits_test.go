@@ -62,3 +62,13 @@ func TestMailLimits_AnAccountAsksForAnotherAddressFiveTimes(t *testing.T) {
 		t.Errorf("the account is %v", me)
 	}
 }
+
+func TestCreateUser_ThatIsNotActiveIsSentItsLink(t *testing.T) {
+	t.Parallel()
+	a, mails := throttledMail(t)
+	boss := a.staff("boss")
+	boss.do("POST", "/users", map[string]any{"username": "carol", "email": "carol@example.com", "password": password, "is_active": false}).want(http.StatusCreated)
+	link := mails.waitFor("carol@example.com", 1)[0].links()[0]
+	a.do("POST", link[len(a.Config.PublicURL):], nil).want(http.StatusOK)
+	a.login("carol")
+}
