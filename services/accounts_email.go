@@ -64,15 +64,15 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 }
 
 // writeChanges writes an account that PATCH changed, and to those whom that
-// concerns. mayChange says whether one may ask for another address.
-func (s *AccountService) writeChanges(tx models.DB, before models.User, after *models.User, mails *post, mayChange func() error) error {
+// concerns. asks is whether the patch asks for another address; one that waits
+// already is asked for anew.
+func (s *AccountService) writeChanges(tx models.DB, before models.User, after *models.User, asks bool, mails *post) error {
 	if after.UsernameKey != before.UsernameKey {
 		if err := models.NameReserved(tx, after.UsernameKey); err != nil {
 			return err
 		}
 	}
-	asked := after.PendingEmail != before.PendingEmail && after.PendingEmail != ""
-	if asked && !s.outbox.Sends() { // registering tells as much there
+	if asks && !s.outbox.Sends() { // registering tells as much there
 		key, _ := canonicalEmail(after.PendingEmail)
 		_, taken, err := models.TakenNames(tx, "", key, after.ID)
 		if err != nil {
@@ -82,17 +82,12 @@ func (s *AccountService) writeChanges(tx models.DB, before models.User, after *m
 			return FieldError(invalidUser, "email", "A user with that email already exists.")
 		}
 	}
-	if asked {
-		if err := mayChange(); err != nil {
-			return err
-		}
-	}
 	if err := models.UpdateUser(tx, after); err != nil {
 		return err
 	}
 	switch {
-	case asked:
-		return errors.Join(mails.add(tx, MailEmailChange, after.ID, ""), mails.add(tx, MailEmailChanging, after.ID, before.Email))
+	case asks:
+		return errors.Join(mails.add(tx, MailEmailChange, after.ID, after.PendingEmail), mails.add(tx, MailEmailChanging, after.ID, before.Email))
 	case after.Email != before.Email:
 		return mails.add(tx, MailEmailChanged, after.ID, before.Email)
 	}

@@ -129,8 +129,9 @@ func (s *AccountService) replacePassword(ctx context.Context, read models.User, 
 }
 
 // setPassword moves the time of the change too, by which every link dies that
-// was made before.
+// was made before. A wish for another address ends with it: its message may
+// still wait, and would be sent with a link made afterwards.
 func (s *AccountService) setPassword(u *models.User, hash string) {
-	u.PasswordHash = hash
+	u.PasswordHash, u.PendingEmail = hash, ""
 	u.PasswordChangedAt = max(models.Micros(s.now()), u.PasswordChangedAt+1)
 }

@@ -147,14 +147,13 @@ func (l *letter) suit(db models.DB) error {
 }
 
 func (l *letter) suitEmailChange(db models.DB) error {
-	if l.user.PendingEmail == "" || !l.user.Active() {
+	if l.user.PendingEmail != l.to || !l.user.Active() { // confirmed, withdrawn, or another one by now
 		return errNothingToSay
 	}
 	key, _ := canonicalEmail(l.user.PendingEmail)
 	owner, err := models.UserByEmailKey(db, key)
 	switch {
 	case errors.Is(err, models.ErrNotFound) || (err == nil && owner.ID == l.user.ID):
-		l.to = l.user.PendingEmail
 		return nil
 	case err != nil:
 		return err

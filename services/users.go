@@ -173,7 +173,13 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 				return err
 			}
 		}
-		if err := s.accounts.writeChanges(tx, before, &attempted, mails, mayChange); err != nil {
+		asks := patch.Email.Set && patch.Email.To != before.Email && attempted.PendingEmail != ""
+		if asks {
+			if err := mayChange(); err != nil {
+				return err
+			}
+		}
+		if err := s.accounts.writeChanges(tx, before, &attempted, asks, mails); err != nil {
 			return err
 		}
 		view.User = attempted
