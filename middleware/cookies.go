@@ -3,6 +3,7 @@ package middleware
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -31,9 +32,10 @@ type Cookies struct {
 	Modes []string
 }
 
-// Access gives the credential of the cookie that carries an access token.
+// Access gives the credential of the cookie that carries an access token, unless
+// there is an Authorization field.
 func (ck Cookies) Access(r *http.Request) (services.Credential, bool, error) {
-	if len(r.Header["Cookie"]) == 0 {
+	if len(r.Header["Cookie"]) == 0 || len(r.Header["Authorization"]) > 0 {
 		return services.Credential{}, false, nil
 	}
 	for _, mode := range []struct{ name, cookie string }{
@@ -49,7 +51,8 @@ func (ck Cookies) Access(r *http.Request) (services.Credential, bool, error) {
 	return services.Credential{}, false, nil
 }
 
-// Refresh gives the credential of the cookie that carries a refresh token.
+// Refresh gives the credential of the cookie that carries a refresh token, as
+// Access does.
 func (ck Cookies) Refresh(r *http.Request) (services.Credential, bool, error) {
 	if len(r.Header["Authorization"]) > 0 || !slices.ContainsFunc(ck.Modes, func(m string) bool { return m != services.ModeJSON }) {
 		return services.Credential{}, false, nil
@@ -60,7 +63,7 @@ func (ck Cookies) Refresh(r *http.Request) (services.Credential, bool, error) {
 // fromCookie takes a token out of a cookie. A browser sends cookies by itself:
 // whatever may change something needs a proof that a page of ours asked for it.
 func fromCookie(r *http.Request, name string) (services.Credential, bool, error) {
-	found := r.CookiesNamed(name)
+	found := cookieValues(r, name)
 	switch len(found) {
 	case 0:
 		return services.Credential{}, false, nil
@@ -68,11 +71,26 @@ func fromCookie(r *http.Request, name string) (services.Credential, bool, error)
 	default: // one of them was set by another host of the domain
 		return services.Credential{}, false, services.NewError(services.CodeMalformed, "Send one "+name+" cookie.")
 	}
-	credential := services.Credential{Token: found[0].Value}
+	credential := services.Credential{Token: found[0]}
 	if !safe(r.Method) {
 		credential.CSRF = new(r.Header.Get(csrfHeader))
 	}
 	return credential, true, nil
+}
+
+// cookieValues gives what a request's cookies of a name hold. Request.Cookies
+// passes over values that are not well-formed, and over all cookies where they
+// are thousands: a bad credential would be taken for none.
+func cookieValues(r *http.Request, name string) (values []string) {
+	for _, field := range r.Header["Cookie"] {
+		for pair := range strings.SplitSeq(field, ";") {
+			n, value, _ := strings.Cut(pair, "=")
+			if strings.TrimSpace(n) == name {
+				values = append(values, strings.TrimSpace(value))
+			}
+		}
+	}
+	return values
 }
 
 func safe(method string) bool {

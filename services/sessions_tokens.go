@@ -111,9 +111,14 @@ func (s *SessionService) authenticate(ctx context.Context, c Credential) (Actor,
 }
 
 // Verify gives the claims of an access or refresh token that would be taken
-// now. Anybody who has one may call it. It fails as Refresh does.
+// now; of a cookie, those of the access token that belongs in it. Anybody who has
+// one may call it. It fails as Refresh does.
 func (s *SessionService) Verify(ctx context.Context, c Credential) (*Claims, error) {
-	claims, err := s.parse(c, TokenAccess, TokenRefresh)
+	kinds := []TokenKind{TokenAccess, TokenRefresh}
+	if c.CSRF != nil {
+		kinds = kinds[:1]
+	}
+	claims, err := s.parse(c, kinds...)
 	if err != nil {
 		return nil, err
 	}
