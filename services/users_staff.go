@@ -39,7 +39,7 @@ func (s *UserService) recordChange(ctx context.Context, actor Actor, before, aft
 	case before.Active() && !after.Active():
 		record("deactivated")
 	}
-	if before.EmailKey != after.EmailKey {
+	if before.Email != after.Email {
 		record("email changed")
 	}
 	if before.PendingEmail != after.PendingEmail && after.PendingEmail != "" {

@@ -36,8 +36,8 @@ func (a *app) wantPassword(username, right string, wrong ...string) {
 	a.loginAs(username, right).want(http.StatusOK)
 }
 
-// messages gives the ids of the messages of a kind to an account, oldest first.
-func (a *app) messages(kind services.MailKind, userID int64) (ids []int64) {
+// messagesTo gives the ids of the messages of a kind to an account, oldest first.
+func (a *app) messagesTo(kind services.MailKind, userID int64) (ids []int64) {
 	a.t.Helper()
 	list, err := a.Services.Outbox.Messages(context.Background())
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *app) messages(kind services.MailKind, userID int64) (ids []int64) {
 // account. It waits, for no mail is set up.
 func (a *app) mailedLink(kind services.MailKind, userID int64) string {
 	a.t.Helper()
-	ids := a.messages(kind, userID)
+	ids := a.messagesTo(kind, userID)
 	if len(ids) != 1 {
 		a.t.Fatalf("%d messages of the kind %s", len(ids), kind)
 	}
@@ -206,7 +206,7 @@ func TestPasswordChange_KillsLinksMadeBefore(t *testing.T) {
 	if got := alice.do("GET", "/users/me", nil).want(http.StatusOK).object()["email"]; got != "alice@example.com" {
 		t.Errorf("the address is %v", got)
 	}
-	if told := a.messages(services.MailPasswordChanged, alice.ID); len(told) != 1 {
+	if told := a.messagesTo(services.MailPasswordChanged, alice.ID); len(told) != 1 {
 		t.Errorf("the owner is told %d times", len(told))
 	}
 }

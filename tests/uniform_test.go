@@ -7,12 +7,12 @@ import (
 	"dueto/services"
 )
 
-// inBothModes runs a test on a server that sends mail and on one that does not.
+// withAndWithoutMail runs a test on a server that sends mail and on one that does not.
 // Both have the accounts active, pending, barred (deactivated before it was
 // confirmed), gone (deactivated), locked (whose password was taken away) and
 // deleted, which is gone for good; on the first, decoy was asked for with the
 // address of active.
-func inBothModes(t *testing.T, f func(t *testing.T, a *app, names []string)) {
+func withAndWithoutMail(t *testing.T, f func(t *testing.T, a *app, names []string)) {
 	t.Helper()
 	states := []string{"pending", "barred", "gone", "locked", "deleted"}
 	finish := func(a *app) {
@@ -53,7 +53,7 @@ func inBothModes(t *testing.T, f func(t *testing.T, a *app, names []string)) {
 
 func TestUniform_LoginRefusesAlike(t *testing.T) {
 	t.Parallel()
-	inBothModes(t, func(t *testing.T, a *app, names []string) {
+	withAndWithoutMail(t, func(t *testing.T, a *app, names []string) {
 		for _, mode := range []string{"json", "one-cookie", "two-cookies"} {
 			login := func(name, password string) *response {
 				return a.do("POST", "/auth/login", map[string]any{"username": name, "password": password, "mode": mode})
@@ -80,7 +80,7 @@ func TestUniform_LoginRefusesAlike(t *testing.T) {
 
 func TestUniform_WhatSendsMailAnswersAlike(t *testing.T) {
 	t.Parallel()
-	inBothModes(t, func(t *testing.T, a *app, names []string) {
+	withAndWithoutMail(t, func(t *testing.T, a *app, names []string) {
 		for path, sentence := range map[string]string{
 			resendPath: "If an account with this address waits for its confirmation, a link is on its way.",
 			resetPath:  "If there is an active account with this address, a link is on its way.",
