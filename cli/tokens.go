@@ -44,6 +44,9 @@ func (cmd *tokenCreateCmd) Run(e *env) error {
 	})
 }
 
+// maxExpiryDays is the longest that a token may last, short of never.
+const maxExpiryDays = 100 * 365
+
 // expiry reads how long a token lasts: a Go duration, or days, or never.
 func expiry(text string, now time.Time) (*time.Time, error) {
 	if text == "never" {
@@ -53,9 +56,9 @@ func expiry(text string, now time.Time) (*time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		var n int
 		n, err = strconv.Atoi(days)
-		d = time.Duration(n) * 24 * time.Hour
+		d = time.Duration(max(0, min(n, maxExpiryDays+1))) * 24 * time.Hour // more would overflow
 	}
-	if err != nil || d <= 0 || d > 100*365*24*time.Hour {
+	if err != nil || d <= 0 || d > maxExpiryDays*24*time.Hour {
 		return nil, usageError("--expires " + strconv.Quote(text) + " is no time such as 12h or 90d, nor never")
 	}
 	return new(now.Add(d)), nil
