@@ -3,6 +3,7 @@ package services
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"dueto/models"
 )
@@ -116,6 +117,6 @@ func (s *AccountService) writeTo(ctx context.Context, email string, kind MailKin
 		return err
 	}
 	mails.committed(ctx)
-	s.events.record(ctx, string(kind)+" asked for", userID)
+	s.events.record(ctx, strings.ReplaceAll(string(kind), "_", " ")+" asked for", userID)
 	return nil
 }

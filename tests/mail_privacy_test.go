@@ -112,14 +112,20 @@ func TestRegisterWithMail_ATakenAddressDoesNotShow(t *testing.T) {
 				"GET":                        func(p applicant) *response { return m.do("GET", path(p, ""), nil) },
 				"GET, signed in":             func(p applicant) *response { return witness.do("GET", path(p, ""), nil) },
 				"HEAD":                       func(p applicant) *response { return witness.do("HEAD", path(p, ""), nil) },
-				"PATCH":                      func(p applicant) *response { return witness.do("PATCH", path(p, ""), map[string]any{"time_zone": "UTC"}) },
-				"DELETE":                     func(p applicant) *response { return witness.do("DELETE", path(p, ""), nil) },
-				"events":                     func(p applicant) *response { return witness.do("GET", path(p, "/events"), nil) },
-				"forced reset":               func(p applicant) *response { return witness.do("POST", path(p, "/password/reset"), nil) },
-				"tasks":                      func(p applicant) *response { return m.do("GET", "/tasks?person="+decimalText(p.id), nil) },
-				"a task for them":            func(p applicant) *response { return witness.do("POST", "/tasks", map[string]any{"title": "x", "person": p.id}) },
-				"the list":                   func(p applicant) *response { return m.do("GET", "/users?search="+p.username, nil) },
-				"taking the name":            func(p applicant) *response { return witness.do("PATCH", "/users/me", map[string]any{"username": p.username}) },
+				"PATCH": func(p applicant) *response {
+					return witness.do("PATCH", path(p, ""), map[string]any{"time_zone": "UTC"})
+				},
+				"DELETE":       func(p applicant) *response { return witness.do("DELETE", path(p, ""), nil) },
+				"events":       func(p applicant) *response { return witness.do("GET", path(p, "/events"), nil) },
+				"forced reset": func(p applicant) *response { return witness.do("POST", path(p, "/password/reset"), nil) },
+				"tasks":        func(p applicant) *response { return m.do("GET", "/tasks?person="+decimalText(p.id), nil) },
+				"a task for them": func(p applicant) *response {
+					return witness.do("POST", "/tasks", map[string]any{"title": "x", "person": p.id})
+				},
+				"the list": func(p applicant) *response { return m.do("GET", "/users?search="+p.username, nil) },
+				"taking the name": func(p applicant) *response {
+					return witness.do("PATCH", "/users/me", map[string]any{"username": p.username})
+				},
 				"taking the name, by staff": func(p applicant) *response {
 					return root.do("PATCH", userPath(witness.ID), map[string]any{"username": strings.ToUpper(p.username)})
 				},
