@@ -115,22 +115,25 @@ type refreshRequest struct {
 }
 
 // refreshCredential takes the refresh token from the body or, where there is
-// none in it, from its cookie, which cookie tells.
-func (h *AuthHandler) refreshCredential(c *gin.Context) (credential services.Credential, cookie bool, err error) {
+// none in it, from the first cookie that is there, which cookie tells.
+func (h *AuthHandler) refreshCredential(
+	c *gin.Context, cookies ...func(*http.Request) (services.Credential, bool, error),
+) (credential services.Credential, cookie bool, err error) {
 	var req refreshRequest
 	if err := bind(c, &req, body{message: invalidToken, optional: true}); err != nil || req.Refresh.Set {
 		return services.Credential{Token: req.Refresh.Value}, false, err
 	}
-	credential, cookie, err = h.cookies.Refresh(c.Request)
-	if err == nil && !cookie {
-		err = services.FieldError(invalidToken, "refresh", required)
+	for _, read := range cookies {
+		if credential, cookie, err = read(c.Request); cookie || err != nil {
+			return credential, cookie, err
+		}
 	}
-	return credential, cookie, err
+	return credential, false, services.FieldError(invalidToken, "refresh", required)
 }
 
 // Refresh answers POST /auth/refresh.
 func (h *AuthHandler) Refresh(c *gin.Context) error {
-	credential, _, err := h.refreshCredential(c)
+	credential, _, err := h.refreshCredential(c, h.cookies.Refresh)
 	if err != nil {
 		return err
 	}
@@ -144,7 +147,7 @@ func (h *AuthHandler) Refresh(c *gin.Context) error {
 // Logout answers POST /auth/logout. Cookies that are good for nothing any more
 // are taken away too.
 func (h *AuthHandler) Logout(c *gin.Context) error {
-	credential, cookie, err := h.refreshCredential(c)
+	credential, cookie, err := h.refreshCredential(c, h.cookies.Refresh, h.cookies.Access)
 	if err != nil {
 		return err
 	}

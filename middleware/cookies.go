@@ -44,7 +44,7 @@ func (ck Cookies) Access(r *http.Request) (services.Credential, bool, error) {
 		if !slices.Contains(ck.Modes, mode.name) {
 			continue
 		}
-		if c, given, err := fromCookie(r, mode.cookie); given || err != nil {
+		if c, given, err := fromCookie(r, mode.cookie, services.TokenAccess); given || err != nil {
 			return c, given, err
 		}
 	}
@@ -57,12 +57,12 @@ func (ck Cookies) Refresh(r *http.Request) (services.Credential, bool, error) {
 	if len(r.Header["Authorization"]) > 0 || !slices.ContainsFunc(ck.Modes, func(m string) bool { return m != services.ModeJSON }) {
 		return services.Credential{}, false, nil
 	}
-	return fromCookie(r, refreshCookie)
+	return fromCookie(r, refreshCookie, services.TokenRefresh)
 }
 
 // fromCookie takes a token out of a cookie. A browser sends cookies by itself:
 // whatever may change something needs a proof that a page of ours asked for it.
-func fromCookie(r *http.Request, name string) (services.Credential, bool, error) {
+func fromCookie(r *http.Request, name string, kind services.TokenKind) (services.Credential, bool, error) {
 	found := cookieValues(r, name)
 	switch len(found) {
 	case 0:
@@ -71,7 +71,7 @@ func fromCookie(r *http.Request, name string) (services.Credential, bool, error)
 	default: // one of them was set by another host of the domain
 		return services.Credential{}, false, services.NewError(services.CodeMalformed, "Send one "+name+" cookie.")
 	}
-	credential := services.Credential{Token: found[0]}
+	credential := services.Credential{Token: found[0], Kind: kind}
 	if !safe(r.Method) {
 		credential.CSRF = new(r.Header.Get(csrfHeader))
 	}

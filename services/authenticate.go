@@ -8,6 +8,8 @@ import (
 // Credential is what a request brings to say who it is from.
 type Credential struct {
 	Token string
+	// Kind is what belongs where the token was found; "" says nothing of it.
+	Kind TokenKind
 	// Key says that it may be an API token's key in place of a signed token.
 	Key bool
 	// CSRF is what the request brings to prove that a page of ours sent it; nil

@@ -3,26 +3,36 @@ package services
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"dueto/models"
 )
 
-// List gives the live sessions of the actor's account, the one used last first.
+// List gives the sessions of the actor's account that can still be used, the one
+// used last first.
 func (s *SessionService) List(ctx context.Context, actor Actor) ([]models.Session, error) {
 	if !actor.Authenticated() {
 		return nil, ErrNotAuthenticated
 	}
-	return models.LiveSessionsOf(s.store.Read(ctx), actor.UserID, models.Micros(s.cfg.Now()))
+	list, err := models.LiveSessionsOf(s.store.Read(ctx), actor.UserID, models.Micros(s.cfg.Now()))
+	return slices.DeleteFunc(list, func(session models.Session) bool { return !s.usable(session) }), err
 }
 
-// Get gives a live session of the actor's account, or fails with CodeNotFound.
+// usable reports whether a session is live, its refresh token has not lapsed,
+// and its mode is still allowed.
+func (s *SessionService) usable(session models.Session) bool {
+	now := models.Micros(s.cfg.Now())
+	return session.Live(now) && now < session.RotatedAt+s.tokens.RefreshTTL.Microseconds() && slices.Contains(s.cfg.Modes, session.Mode)
+}
+
+// Get gives such a session of the actor's account, or fails with CodeNotFound.
 func (s *SessionService) Get(ctx context.Context, actor Actor, id int64) (models.Session, error) {
 	return s.own(s.store.Read(ctx), actor, id)
 }
 
 func (s *SessionService) own(db models.DB, actor Actor, id int64) (models.Session, error) {
 	session, err := models.SessionByID(db, id)
-	if errors.Is(err, models.ErrNotFound) || (err == nil && (session.UserID != actor.UserID || !session.Live(models.Micros(s.cfg.Now())))) {
+	if errors.Is(err, models.ErrNotFound) || (err == nil && (session.UserID != actor.UserID || !s.usable(session))) {
 		return models.Session{}, ErrNotFound
 	}
 	return session, err

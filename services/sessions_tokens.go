@@ -115,8 +115,8 @@ func (s *SessionService) authenticate(ctx context.Context, c Credential) (Actor,
 // one may call it. It fails as Refresh does.
 func (s *SessionService) Verify(ctx context.Context, c Credential) (*Claims, error) {
 	kinds := []TokenKind{TokenAccess, TokenRefresh}
-	if c.CSRF != nil {
-		kinds = kinds[:1]
+	if c.Kind != "" {
+		kinds = []TokenKind{c.Kind}
 	}
 	claims, err := s.parse(c, kinds...)
 	if err != nil {
@@ -133,10 +133,15 @@ func (s *SessionService) Verify(ctx context.Context, c Credential) (*Claims, err
 	return claims, nil
 }
 
-// Logout ends the session of a refresh token, spent or not. Ending it twice is
-// no error. It fails with CodeTokenExpired, CodeTokenNotValid or CodeCSRF.
+// Logout ends the session of a refresh token, spent or not, or of a cookie's
+// access token, where that is all a browser has left. Ending it twice is no
+// error. It fails with CodeTokenExpired, CodeTokenNotValid or CodeCSRF.
 func (s *SessionService) Logout(ctx context.Context, c Credential) error {
-	claims, err := s.parse(c, TokenRefresh)
+	kinds := []TokenKind{TokenRefresh}
+	if c.Kind == TokenAccess {
+		kinds = []TokenKind{TokenAccess}
+	}
+	claims, err := s.parse(c, kinds...)
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func TestCookies_LoginInTheOtherModeReplacesThem(t *testing.T) {
 
 func TestCookies_AnotherLoginSpeaksForTheOtherAccount(t *testing.T) {
 	inBothModes(t, func(t *testing.T, alice *person, mode string) {
-		bob := alice.app.user("bob")
+		bob := alice.user("bob")
 		b := alice.signedIn("alice", mode)
 		b.signIn("bob", mode)
 		b.wantSignedIn(bob.ID)

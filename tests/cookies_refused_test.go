@@ -97,7 +97,7 @@ func TestCookies_SessionsOfAModeNoLongerAllowedAreRefused(t *testing.T) {
 // browser's own.
 func TestCookies_AreIgnoredBesideAnAuthorizationHeader(t *testing.T) {
 	inBothModes(t, func(t *testing.T, alice *person, mode string) {
-		bob := alice.app.user("bob")
+		bob := alice.user("bob")
 		secretTask := taskPath(alice.task("Mine", map[string]any{"visibility": "private"}))
 		b := alice.signedIn("alice", mode)
 		csrf := csrfToken(b.cookie("csrftoken"))

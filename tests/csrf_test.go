@@ -127,27 +127,34 @@ func (a *app) contents() string {
 	defer func() { _ = db.Close() }()
 	var b strings.Builder
 	for _, table := range []string{"users", "sessions", "tasks", "api_tokens", "outbox", "reserved_names"} {
-		rows, err := db.Query("SELECT * FROM " + table)
-		if err != nil {
+		if err := writeRows(&b, db, table); err != nil {
 			a.t.Fatal(err)
 		}
-		columns, _ := rows.Columns()
-		row, places := make([]any, len(columns)), make([]any, len(columns))
-		for i := range row {
-			places[i] = &row[i]
-		}
-		for rows.Next() {
-			if err := rows.Scan(places...); err != nil {
-				a.t.Fatal(err)
-			}
-			fmt.Fprintln(&b, table, row)
-		}
-		if err := rows.Err(); err != nil {
-			a.t.Fatal(err)
-		}
-		_ = rows.Close()
 	}
 	return b.String()
+}
+
+func writeRows(b *strings.Builder, db *sql.DB, table string) error {
+	rows, err := db.Query("SELECT * FROM " + table)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	row, places := make([]any, len(columns)), make([]any, len(columns))
+	for i := range row {
+		places[i] = &row[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(places...); err != nil {
+			return err
+		}
+		fmt.Fprintln(b, table, row)
+	}
+	return rows.Err()
 }
 
 // wantCSRFRefused checks the refusal in full.

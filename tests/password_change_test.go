@@ -99,7 +99,7 @@ func TestPasswordChange_OfACookieClientKeepsItsCookies(t *testing.T) {
 		b, other := alice.signedIn("alice", mode), alice.signedIn("alice", mode)
 		body := map[string]any{"old_password": password, "new_password": changedPassword}
 		b.do("POST", "/auth/password/change", body).wantCSRFRefused()
-		alice.app.wantPassword("alice", password, changedPassword)
+		alice.wantPassword("alice", password, changedPassword)
 		r := b.page("POST", "/auth/password/change", body).want(http.StatusNoContent)
 		if len(r.setCookies()) != 0 {
 			t.Errorf("it sets %v", r.setCookies())
@@ -110,7 +110,7 @@ func TestPasswordChange_OfACookieClientKeepsItsCookies(t *testing.T) {
 		alice.wantSignedOut(services.CodeTokenNotValid)
 		wantRefusedToken(t, other.do("GET", "/users/me", nil), services.CodeTokenNotValid)
 		wantRefusedToken(t, other.page("POST", "/auth/refresh", nil), services.CodeTokenNotValid)
-		alice.app.wantPassword("alice", changedPassword, password)
+		alice.wantPassword("alice", changedPassword, password)
 	})
 }
 

@@ -323,3 +323,41 @@ func TestSessions_DoNotComeBackWithTheAccount(t *testing.T) {
 		t.Errorf("live sessions after all: %v, %v", live, err)
 	}
 }
+
+func TestListSessions_LeavesOutWhatCanNoLongerBeUsed(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	idle := a.user("alice")
+	a.Clock.Advance(13 * time.Hour)
+	busy := a.login("alice")
+	a.Clock.Advance(12 * time.Hour)
+	busy.setTokens(a.do("POST", "/auth/refresh", map[string]any{"refresh": busy.Refresh}).want(http.StatusOK))
+	a.do("POST", "/auth/refresh", map[string]any{"refresh": idle.Refresh}).wantProblem(http.StatusUnauthorized, services.CodeTokenExpired)
+	list := busy.do("GET", "/auth/sessions", nil).want(http.StatusOK).list()
+	if len(list) != 1 || list[0]["current"] != true {
+		t.Errorf("the sessions are %v", list)
+	}
+	busy.do("GET", "/auth/sessions/1", nil).wantProblem(http.StatusNotFound, services.CodeNotFound)
+}
+
+func TestLogout_ABrowserThatHasOnlyItsAccessTokenLeft(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	a.user("alice")
+	login := a.do("POST", "/auth/login", map[string]any{"username": "alice", "password": password, "mode": "two-cookies"}).want(http.StatusOK)
+	var cookies []string
+	csrf := ""
+	for _, c := range (&http.Response{Header: login.Header}).Cookies() {
+		switch c.Name {
+		case "jwt_access_token":
+			cookies = append(cookies, c.Name+"="+c.Value)
+		case "csrftoken":
+			csrf = c.Value
+		}
+	}
+	held := header{"Cookie", strings.Join(cookies, "; ")}
+	a.do("POST", "/auth/logout", nil, held).wantProblem(http.StatusForbidden, services.CodeCSRF)
+	a.do("GET", "/users/me", nil, held).want(http.StatusOK)
+	a.do("POST", "/auth/logout", nil, held, header{"X-CSRFToken", csrf}).want(http.StatusNoContent)
+	a.do("GET", "/users/me", nil, held).wantProblem(http.StatusUnauthorized, services.CodeTokenNotValid)
+}
