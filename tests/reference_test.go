@@ -1,0 +1,157 @@
+package tests
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"dueto/routes"
+	"dueto/services"
+)
+
+// routeTable is the route table as the reference has it.
+func routeTable() string {
+	var b strings.Builder
+	b.WriteString("| route | open to | API token | limit | what it does |\n| --- | --- | --- | --- | --- |\n")
+	for _, r := range routes.Table() {
+		token := cmp.Or(r.Scope, "no")
+		switch {
+		case r.Scope == services.AnyScope:
+			token = "any"
+		case r.Scope != "":
+			token = "`" + token + "`"
+		case r.Access == routes.Credentials:
+			token = ""
+		}
+		door := r.Access.String()
+		if r.Permission != "" {
+			door = "`" + r.Permission + "`"
+		}
+		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")
+		fmt.Fprintf(&b, "| `%s %s` | %s | %s | %s | %s |\n", r.Method, path, door, token, r.Rate, r.Summary)
+	}
+	return b.String()
+}
+
+func TestReference_RoutesAreThoseOfTheCode(t *testing.T) {
+	wantBlock(t, "docs/api.md", "routes", routeTable())
+}
+
+func TestReference_NamesEveryParameterOfEveryRoute(t *testing.T) {
+	t.Parallel()
+	reference := readDocument(t, "docs/api.md")
+	for _, r := range routes.Table() {
+		for _, name := range r.Query {
+			if !regexp.MustCompile("`[?]?" + name + "[`=]").MatchString(reference) {
+				t.Errorf("%s %s takes %s, which the reference does not name", r.Method, r.Path, name)
+			}
+		}
+	}
+}
+
+func TestReadme_NamesEveryCommand(t *testing.T) {
+	t.Parallel()
+	readme := readDocument(t, "README.md")
+	for name := range cliCommands { // the help's own, as another test sees to
+		if !regexp.MustCompile("(?m)^\\|.*`dueto " + name + "[ `]").MatchString(readme) {
+			t.Errorf("the README's table of commands lacks dueto %s", name)
+		}
+	}
+}
+
+// codeStatuses reads from the code which status each code of a refusal has.
+func codeStatuses(t *testing.T) map[string]int {
+	t.Helper()
+	words := map[string]string{}
+	for _, m := range regexp.MustCompile(`(?m)^\t(Code\w+) +Code = "(\w+)"$`).FindAllStringSubmatch(readDocument(t, "services/errors.go"), -1) {
+		words[m[1]] = m[2]
+	}
+	numbers := map[string]int{}
+	for status := 400; status < 600; status++ {
+		numbers[strings.ReplaceAll(http.StatusText(status), " ", "")] = status
+	}
+	statuses := map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^\tservices\.(Code\w+): +http\.Status(\w+),$`).FindAllStringSubmatch(readDocument(t, "middleware/errors.go"), -1) {
+		statuses[words[m[1]]] = numbers[m[2]]
+	}
+	if len(statuses) < 20 || len(statuses) != len(words) {
+		t.Fatalf("%d codes have %d statuses", len(words), len(statuses))
+	}
+	return statuses
+}
+
+// documentedStatuses reads a document's tables of refusals: a status, then codes.
+func documentedStatuses(t *testing.T, name string) map[string]int {
+	t.Helper()
+	statuses := map[string]int{}
+	for _, row := range regexp.MustCompile("(?m)^\\| (\\d{3}) \\| ([a-z_`, ]+) \\|").FindAllStringSubmatch(readDocument(t, name), -1) {
+		for _, code := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[2], -1) {
+			statuses[code[1]], _ = strconv.Atoi(row[1]) // digits, by the pattern
+		}
+	}
+	return statuses
+}
+
+func TestReference_RefusalsAreThoseOfTheCode(t *testing.T) {
+	t.Parallel()
+	want := codeStatuses(t)
+	reference := documentedStatuses(t, "docs/api.md")
+	for code, status := range want {
+		if reference[code] != status {
+			t.Errorf("docs/api.md has %s as %d, not %d", code, reference[code], status)
+		}
+	}
+	guide := documentedStatuses(t, "docs/authentication.md")
+	if len(guide) < 10 {
+		t.Errorf("docs/authentication.md has %d codes", len(guide))
+	}
+	for _, documented := range []map[string]int{reference, guide} {
+		for code, status := range documented {
+			if want[code] != status {
+				t.Errorf("the documents have %s as %d, the code as %d", code, status, want[code])
+			}
+		}
+	}
+}
+
+func TestReference_NamesEveryPermission(t *testing.T) {
+	t.Parallel()
+	guide := readDocument(t, "docs/authentication.md")
+	for _, word := range services.Permissions() {
+		if !strings.Contains(guide, "\n| `"+word+"` | ") {
+			t.Errorf("the table of permissions lacks %s", word)
+		}
+	}
+}
+
+// anchors gives what links can lead to within a document.
+func anchors(text string) (list []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(text, -1) {
+		slug := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		list = append(list, strings.ReplaceAll(slug, " ", "-"))
+	}
+	return list
+}
+
+func TestDocuments_LinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"README.md", "CHANGELOG.md", "docs/api.md", "docs/authentication.md"} {
+		links := regexp.MustCompile(`\]\(([^):]*)\)`).FindAllStringSubmatch(readDocument(t, name), -1)
+		for _, link := range links {
+			file, anchor, _ := strings.Cut(link[1], "#")
+			target := name
+			if file != "" {
+				target = filepath.Join(filepath.Dir(name), file)
+			}
+			if text := readDocument(t, target); anchor != "" && !slices.Contains(anchors(text), anchor) {
+				t.Errorf("%s links to %s, which %s does not have", name, link[1], target)
+			}
+		}
+	}
+}
