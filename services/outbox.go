@@ -147,7 +147,8 @@ func (l *letter) suit(db models.DB) error {
 }
 
 func (l *letter) suitEmailChange(db models.DB) error {
-	if l.user.PendingEmail != l.to || !l.user.Active() { // confirmed, withdrawn, or another one by now
+	// Confirmed or withdrawn, or another one is wished for by now.
+	if l.user.PendingEmail == "" || l.user.PendingEmail != l.to || !l.user.Active() {
 		return errNothingToSay
 	}
 	key, _ := canonicalEmail(l.user.PendingEmail)
