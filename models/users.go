@@ -31,6 +31,9 @@ type User struct {
 // Active reports whether the account may act: confirmed and not deactivated.
 func (u User) Active() bool { return u.ActivatedAt.Valid && !u.DisabledAt.Valid }
 
+// Pending reports whether the account waits for its confirmation.
+func (u User) Pending() bool { return !u.ActivatedAt.Valid && !u.DisabledAt.Valid }
+
 const userColumns = `id, username, username_key, email, email_key, password_hash, is_staff, permissions,
 	time_zone, date_joined, activated_at, disabled_at, last_login, password_changed_at, version, pending_email`
 

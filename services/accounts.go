@@ -97,7 +97,7 @@ func (s *AccountService) register(tx models.DB, user *models.User, mails *post, 
 		if !notice {
 			return mails.addNothing(tx)
 		}
-		return mails.add(tx, MailAddressTaken, owner.ID, "")
+		return s.tellOwner(tx, owner, mails)
 	case err == nil:
 		return models.ErrDuplicate
 	case !errors.Is(err, models.ErrNotFound):
@@ -107,6 +107,20 @@ func (s *AccountService) register(tx models.DB, user *models.User, mails *post, 
 		return err
 	}
 	return mails.add(tx, MailActivation, user.ID, "")
+}
+
+// tellOwner writes to whoever owns an address that somebody registered with
+// again. Where the account still waits for its confirmation, either may be the
+// owner; the password of the first and its link are good for nothing from here
+// on, so that nobody confirms an account to which a stranger has the password.
+func (s *AccountService) tellOwner(tx models.DB, owner models.User, mails *post) error {
+	if owner.Pending() {
+		s.setPassword(&owner, "")
+		if err := models.UpdateUser(tx, &owner); err != nil {
+			return err
+		}
+	}
+	return mails.add(tx, MailAddressTaken, owner.ID, "")
 }
 
 // CreateSuperuser makes an active staff account. It is for the command line

@@ -84,9 +84,7 @@ func (s *AccountService) linked(db models.DB, token string, kind TokenKind) (use
 // for it. Anybody may call it, and cannot tell from it whether there is one. It
 // fails with CodeInvalid on what is no address.
 func (s *AccountService) ResendActivation(ctx context.Context, email string) error {
-	return s.writeTo(ctx, email, MailActivation, func(u models.User) bool {
-		return !u.ActivatedAt.Valid && !u.DisabledAt.Valid
-	})
+	return s.writeTo(ctx, email, MailActivation, models.User.Pending)
 }
 
 // writeTo sends a message to the account with that address, if it has one that

@@ -47,6 +47,9 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 		if checkNameIsOwn(fields, user.Username, user.EmailKey); len(fields) > 0 {
 			return NewError(CodeConflict, "Your username is another address. Change the username first.")
 		}
+		if err := s.dropClaim(tx, user.EmailKey); err != nil {
+			return err
+		}
 		if err := models.UpdateUser(tx, &user); err != nil {
 			return err
 		}
@@ -61,6 +64,19 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 	mails.committed(ctx)
 	s.events.record(ctx, "email changed", user.ID)
 	return nil
+}
+
+// dropClaim removes the account, if there is one, that somebody registered with
+// an address and never confirmed, now that another has shown to own the address.
+func (s *AccountService) dropClaim(tx models.DB, emailKey string) error {
+	claim, err := models.UserByEmailKey(tx, emailKey)
+	switch {
+	case errors.Is(err, models.ErrNotFound):
+		return nil
+	case err == nil && claim.Pending():
+		return models.DeleteUser(tx, claim.ID, models.Micros(s.now()))
+	}
+	return err
 }
 
 // writeChanges writes an account that PATCH changed, and to those whom that
@@ -88,6 +104,8 @@ func (s *AccountService) writeChanges(tx models.DB, before models.User, after *m
 	switch {
 	case asks:
 		return errors.Join(mails.add(tx, MailEmailChange, after.ID, after.PendingEmail), mails.add(tx, MailEmailChanging, after.ID, before.Email))
+	case after.Email != before.Email && after.Pending():
+		return mails.add(tx, MailActivation, after.ID, "") // the former one was never confirmed
 	case after.Email != before.Email:
 		return mails.add(tx, MailEmailChanged, after.ID, before.Email)
 	}

@@ -64,19 +64,15 @@ func (s *AccountService) CheckReset(ctx context.Context, token string) error {
 // resettable gives the account whose password a link may still set.
 func (s *AccountService) resettable(db models.DB, token string) (models.User, error) {
 	user, fits, err := s.linked(db, token, TokenReset)
-	switch {
-	case err != nil:
-		return user, err
-	case !user.Active():
-		return user, ErrUserInactive
-	case !fits:
-		return user, ErrTokenNotValid
+	if err == nil && !fits {
+		err = ErrTokenNotValid
 	}
-	return user, nil
+	return user, err
 }
 
-// ConfirmReset sets a new password and ends all sessions of the account. Whoever
-// has the link may call it, once. It fails with CodeTokenExpired,
+// ConfirmReset sets a new password and ends all sessions of the account; one that
+// waited for its confirmation is confirmed by it. Whoever has the link may call
+// it, once. It fails with CodeTokenExpired,
 // CodeTokenNotValid (used, or made for another address or password too),
 // CodeUserInactive, CodeInvalid or CodeBusy.
 func (s *AccountService) ConfirmReset(ctx context.Context, token, password string) error {
@@ -101,7 +97,7 @@ func (s *AccountService) replacePassword(ctx context.Context, read models.User, 
 	err = s.store.Write(ctx, func(tx models.DB) error {
 		mails.clear()
 		user, err := models.UserByID(tx, read.ID)
-		if errors.Is(err, models.ErrNotFound) || (err == nil && !user.Active()) {
+		if errors.Is(err, models.ErrNotFound) || (err == nil && user.DisabledAt.Valid) {
 			return ErrUserInactive
 		}
 		if err != nil {
@@ -112,6 +108,7 @@ func (s *AccountService) replacePassword(ctx context.Context, read models.User, 
 			return ErrTokenNotValid
 		}
 		s.setPassword(&user, hash)
+		setActive(&user, true, s.now())
 		if err := models.UpdateUser(tx, &user); err != nil {
 			return err
 		}
@@ -125,6 +122,9 @@ func (s *AccountService) replacePassword(ctx context.Context, read models.User, 
 	}
 	mails.committed(ctx)
 	s.events.record(ctx, event, read.ID)
+	if read.Pending() {
+		s.events.record(ctx, "activated", read.ID)
+	}
 	return nil
 }
 

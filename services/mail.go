@@ -16,8 +16,11 @@ type MailKind string
 
 // The kinds of messages.
 const (
-	MailActivation      MailKind = "activation"
-	MailAddressTaken    MailKind = "address_taken"
+	MailActivation   MailKind = "activation"
+	MailAddressTaken MailKind = "address_taken"
+	// MailRegisteredAgain is what MailAddressTaken becomes where the account waits
+	// for its confirmation: its link sets a password and confirms.
+	MailRegisteredAgain MailKind = "registered_again"
 	MailPasswordReset   MailKind = "password_reset"
 	MailPasswordChanged MailKind = "password_changed"
 	// MailEmailChange goes to the new address, which it asks to confirm.
@@ -62,6 +65,18 @@ var mailWordings = map[MailKind]mailWording{
 			"Somebody, perhaps you, tried to use this address for an account at {site}. It already belongs to your account {username}, so nothing came of it.",
 			"If it was you, sign in with that name. If you no longer know the password, ask for a new one there.",
 			"If it was not you, you need not do anything: nothing has changed.",
+		},
+	},
+	MailRegisteredAgain: {
+		subject: "Finish your Dueto account",
+		before: []string{
+			"Somebody, perhaps you, registered at {site} with this address more than once. There is one account, {username}, which waits to be confirmed.",
+			"To be sure that it is yours alone, choose its password, which confirms the account too:",
+		},
+		action: "Choose my password",
+		after: []string{
+			"The link is good for {lifetime}, and for one use. Links and passwords from before do not work any more.",
+			"If you did not register, you need not do anything: nobody can sign in to an account that is not confirmed.",
 		},
 	},
 	MailPasswordReset: {

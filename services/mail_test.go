@@ -35,6 +35,7 @@ func TestComposeMail_SaysInBothFormsWhatAPersonNeeds(t *testing.T) {
 	}{
 		MailActivation:      {"Confirm your Dueto account", true, []string{"2 hours", "If you did not register"}},
 		MailAddressTaken:    {"You already have a Dueto account", false, []string{"your account " + who, "perhaps you", "nothing has changed"}},
+		MailRegisteredAgain: {"Finish your Dueto account", true, []string{"one account, " + who, "2 hours", "one use", "If you did not register"}},
 		MailPasswordReset:   {"Choose a new Dueto password", true, []string{"2 hours", "one use", "your password stays as it is"}},
 		MailPasswordChanged: {"Your Dueto password was changed", false, []string{"If it was not you", "Ask for a new password"}},
 		MailEmailChange:     {"Confirm your new address for Dueto", true, []string{"2 hours", "your old address stays"}},

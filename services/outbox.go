@@ -128,15 +128,14 @@ type letter struct {
 // Whether an address is taken is found out only here, where nobody waits who
 // could tell from it.
 func (l *letter) suit(db models.DB) error {
-	waits := !l.user.ActivatedAt.Valid && !l.user.DisabledAt.Valid
 	switch l.kind {
 	case MailActivation:
-		return unless(waits)
+		return unless(l.user.Pending())
 	case MailPasswordReset:
 		return unless(l.user.Active())
 	case MailAddressTaken:
-		if waits { // its owner has lost the first message, more likely than not
-			l.kind = MailActivation
+		if l.user.Pending() {
+			l.kind = MailRegisteredAgain
 			return nil
 		}
 		return unless(l.user.Active())
@@ -154,8 +153,8 @@ func (l *letter) suitEmailChange(db models.DB) error {
 	key, _ := canonicalEmail(l.user.PendingEmail)
 	owner, err := models.UserByEmailKey(db, key)
 	switch {
-	case errors.Is(err, models.ErrNotFound) || (err == nil && owner.ID == l.user.ID):
-		return nil
+	case errors.Is(err, models.ErrNotFound) || (err == nil && (owner.ID == l.user.ID || owner.Pending())):
+		return nil // who confirms an address comes before who only claims it
 	case err != nil:
 		return err
 	}
@@ -178,7 +177,7 @@ func (o *Outbox) link(l letter) (url string, lifetime time.Duration, err error) 
 	case MailActivation:
 		kind, lifetime = TokenActivation, o.tokens.ActivationTTL
 		token, err = o.tokens.Activation(l.user, true)
-	case MailPasswordReset:
+	case MailPasswordReset, MailRegisteredAgain:
 		kind, lifetime = TokenReset, o.tokens.ResetTTL
 		token, err = o.tokens.Reset(l.user)
 	case MailEmailChange:

@@ -19,6 +19,7 @@ import (
 // What the messages are called.
 const (
 	subjectActivation      = "Confirm your Dueto account"
+	subjectFinish          = "Finish your Dueto account"
 	subjectAddressTaken    = "You already have a Dueto account"
 	subjectPasswordReset   = "Choose a new Dueto password"
 	subjectPasswordChanged = "Your Dueto password was changed"
@@ -125,7 +126,7 @@ func (a *app) check(mail receivedMail) {
 		a.t.Errorf("%q has the links %q as text, but %q as HTML", mail.Subject, links, hrefs)
 	}
 	action := map[string]string{
-		subjectActivation: "/auth/activate/", subjectPasswordReset: "/auth/password/reset/", subjectEmailChange: "/auth/email/confirm/",
+		subjectActivation: "/auth/activate/", subjectPasswordReset: "/auth/password/reset/", subjectFinish: "/auth/password/reset/", subjectEmailChange: "/auth/email/confirm/",
 	}[mail.Subject]
 	want := []string{a.Config.PublicURL}
 	if action != "" {
