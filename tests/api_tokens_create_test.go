@@ -66,10 +66,13 @@ func crc32Of(text string) uint32 {
 	return ^sum
 }
 
-// unbase32 reads RFC 4648's base32 in lower case, without padding.
+// keyAlphabet is RFC 4648's base32, which keys have in lower case.
+var keyAlphabet = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// unbase32 reads it.
 func unbase32(t testing.TB, text string) []byte {
 	t.Helper()
-	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(text))
+	raw, err := keyAlphabet.DecodeString(strings.ToUpper(text))
 	if err != nil {
 		t.Fatalf("%q: %v", text, err)
 	}
@@ -80,7 +83,7 @@ func unbase32(t testing.TB, text string) []byte {
 func withChecksum(body string) string {
 	sum := crc32Of(body)
 	four := []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}
-	return body + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(four))
+	return body + strings.ToLower(keyAlphabet.EncodeToString(four))
 }
 
 func TestAPIToken_IsMadeWithAKeyThatHasItsPrefixAndChecksum(t *testing.T) {

@@ -169,7 +169,8 @@ func (p *program) command(ctx context.Context, args ...string) *exec.Cmd {
 	argv := append(append(p.wrap[:len(p.wrap):len(p.wrap)], p.binary), args...)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir = p.dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, p.env...)
+	// The race detector would have each process sleep for a second at its end.
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=20"}, p.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.credential}
 	return cmd
 }
@@ -275,6 +276,7 @@ func (p *program) start(args ...string) *serving {
 		if strings.Contains(s.stderr.String(), "DATA RACE") {
 			p.t.Errorf("a data race in the server:\n%s", s.stderr)
 		}
+		wantCleanLog(p.t, s.stderr.String())
 	})
 	return s
 }

@@ -127,7 +127,10 @@ func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Conf
 	a.sendMail()
 	a.server = httptest.NewServer(handler)
 	a.URL = a.server.URL
-	t.Cleanup(a.stop)
+	t.Cleanup(func() {
+		a.stop()
+		wantCleanLog(t, a.Log.String())
+	})
 	return a
 }
 
