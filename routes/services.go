@@ -20,7 +20,7 @@ type Services struct {
 	Users     *services.UserService
 	Tasks     *services.TaskService
 	Outbox    *services.Outbox
-	Events    *services.Events
+	deferred  *services.Deferred
 }
 
 // NewServices builds the services.
@@ -45,7 +45,8 @@ func NewServices(d Deps) (*Services, error) {
 	if err != nil {
 		return nil, err
 	}
-	events := services.NewEvents(d.Store, d.Logger, d.Now)
+	deferred := services.NewDeferred(d.Store, d.Logger)
+	events := services.NewEvents(deferred, d.Logger, d.Now)
 	// Half the processors hash, so that a flood of logins leaves the rest to others.
 	passwords := services.NewPasswords(d.Config.PasswordCost, runtime.GOMAXPROCS(0)/2)
 	var failures *services.Failures
@@ -60,11 +61,11 @@ func NewServices(d Deps) (*Services, error) {
 		Sessions: services.NewSessionService(d.Store, passwords, tokens, events, failures, services.SessionConfig{
 			TTL: d.Config.SessionTTL, Grace: d.Config.RefreshGrace, Modes: d.Config.AuthModes, Now: d.Now,
 		}),
-		APITokens: services.NewAPITokenService(d.Store, events, d.Now),
+		APITokens: services.NewAPITokenService(d.Store, deferred, events, d.Now),
 		Users:     services.NewUserService(d.Store, accounts, cursors, events, d.Now),
 		Tasks:     services.NewTaskService(d.Store, cursors, d.Now, d.Config.DefaultVisibility == "private"),
 		Outbox:    outbox,
-		Events:    events,
+		deferred:  deferred,
 	}, nil
 }
 
@@ -98,4 +99,4 @@ func newOutbox(d Deps, tokens *services.Tokens) (*services.Outbox, error) {
 }
 
 // Close stores what is still to be stored. It comes before the store is closed.
-func (s *Services) Close() { s.Events.Flush(context.Background()) }
+func (s *Services) Close() { s.deferred.Flush(context.Background()) }

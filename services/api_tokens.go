@@ -61,14 +61,15 @@ func hashAPIKey(key string) string {
 // APITokenService makes, lists and revokes API tokens, for programs that act
 // for an account, and tells who they are.
 type APITokenService struct {
-	store  *models.Store
-	events *Events
-	now    func() time.Time
+	store    *models.Store
+	deferred *Deferred
+	events   *Events
+	now      func() time.Time
 }
 
 // NewAPITokenService makes the service; now is the clock.
-func NewAPITokenService(store *models.Store, events *Events, now func() time.Time) *APITokenService {
-	return &APITokenService{store: store, events: events, now: now}
+func NewAPITokenService(store *models.Store, deferred *Deferred, events *Events, now func() time.Time) *APITokenService {
+	return &APITokenService{store: store, deferred: deferred, events: events, now: now}
 }
 
 // NewAPIToken is what an API token is made from.
@@ -165,6 +166,7 @@ func (s *APITokenService) List(ctx context.Context, actor Actor) ([]models.APITo
 	if !actor.Authenticated() {
 		return nil, ErrNotAuthenticated
 	}
+	s.deferred.settle(ctx)
 	return models.APITokensOf(s.store.Read(ctx), actor.UserID)
 }
 
@@ -184,6 +186,7 @@ func (s *APITokenService) ListByName(ctx context.Context, username string) ([]mo
 
 // Get gives a token of the actor's account, or fails with CodeNotFound.
 func (s *APITokenService) Get(ctx context.Context, actor Actor, id int64) (models.APIToken, error) {
+	s.deferred.settle(ctx)
 	return s.own(s.store.Read(ctx), actor, id)
 }
 
@@ -244,8 +247,8 @@ func (s *APITokenService) authenticate(ctx context.Context, key string) (Actor, 
 		return Actor{}, ErrTokenExpired
 	}
 	if since := now - apiTokenUse.Microseconds(); !t.LastUsedAt.Valid || t.LastUsedAt.Int64 <= since {
-		// A store that takes no writes must not keep anybody from reading.
-		_ = s.store.Write(ctx, func(tx models.DB) error { return models.TouchAPIToken(tx, t.ID, now, since) })
+		// Nobody who reads waits for a store that is busy or takes no writes.
+		s.deferred.add(func(tx models.DB) error { return models.TouchAPIToken(tx, t.ID, now, since) })
 	}
 	return actorOfToken(user, t), nil
 }

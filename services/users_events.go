@@ -12,7 +12,7 @@ import (
 // users.view may call it. It fails with CodeNotFound, CodePermissionDenied, or
 // CodeInvalid on a cursor that is not one of this list's.
 func (s *UserService) ListEvents(ctx context.Context, actor Actor, id int64, page PageRequest) ([]models.SecurityEvent, PageInfo, error) {
-	s.events.Flush(ctx)
+	s.events.deferred.settle(ctx)
 	db := s.store.Read(ctx)
 	user, err := models.UserByID(db, id)
 	switch {

@@ -111,7 +111,7 @@ func (n *restRun) linkTo(address string, nth int) string {
 	return strings.TrimPrefix(link, n.Config.PublicURL)
 }
 
-func tokenOf(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
+func tokenInLink(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
 
 // registers makes accounts, by mail.
 func (n *restRun) registers() {
@@ -121,7 +121,7 @@ func (n *restRun) registers() {
 	n.do("GET", link, nil).want(http.StatusOK)
 	n.do("GET", link, nil, browserAccept).want(http.StatusOK)
 	n.do("POST", link+"x", nil).want(http.StatusUnauthorized)
-	n.do("GET", link+"?token="+tokenOf(link), nil).want(http.StatusBadRequest)
+	n.do("GET", link+"?token="+tokenInLink(link), nil).want(http.StatusBadRequest)
 	n.do("POST", "/auth/activate/resend", map[string]any{"email": spyAddress}).want(http.StatusAccepted)
 	n.do("POST", n.linkTo(spyAddress, 2), nil).want(http.StatusOK)
 	n.do("POST", link, nil).want(http.StatusConflict)
@@ -161,20 +161,20 @@ func (n *restRun) signsIn() {
 
 	for _, mode := range []string{services.ModeOneCookie, services.ModeTwoCookies} {
 		r := n.do("POST", "/auth/login", map[string]any{"username": spyName, "password": spyPassword, "mode": mode}).want(http.StatusOK)
-		jar, proof := cookiesOf(r)
+		jar, proof := heldCookies(r)
 		n.do("GET", "/users/me", nil, jar).want(http.StatusOK)
 		n.do("POST", "/tasks", map[string]any{"title": spyTitle}, jar).want(http.StatusForbidden)
 		n.do("POST", "/tasks", map[string]any{"title": spyTitle}, jar, header{"X-CSRFToken", "x" + proof.value}).want(http.StatusForbidden)
 		n.do("POST", "/tasks", map[string]any{"title": spyTitle}, jar, proof).want(http.StatusCreated)
 		n.do("GET", "/users/me", nil, jar, jar).want(http.StatusBadRequest)
-		jar, proof = cookiesOf(n.do("POST", "/auth/refresh", nil, jar, proof).want(http.StatusOK))
+		jar, proof = heldCookies(n.do("POST", "/auth/refresh", nil, jar, proof).want(http.StatusOK))
 		n.do("POST", "/auth/logout", nil, jar, proof).want(http.StatusNoContent)
 	}
 }
 
-// cookiesOf gives the cookies of an answer as a browser sends them, and the
+// heldCookies gives the cookies of an answer as a browser sends them, and the
 // proof that goes with them.
-func cookiesOf(r *response) (jar, proof header) {
+func heldCookies(r *response) (jar, proof header) {
 	var pairs []string
 	for _, c := range (&http.Response{Header: r.Header}).Cookies() {
 		if c.Value != "" {
@@ -199,7 +199,7 @@ func (n *restRun) changes() {
 	n.do("GET", link, nil, browserAccept).want(http.StatusOK)
 	form := url.Values{"new_password": {restThird}, "repeated": {restThird}}.Encode()
 	n.do("POST", link, form, browserAccept, header{"Content-Type", "application/x-www-form-urlencoded"}).want(http.StatusOK)
-	n.do("POST", "/auth/password/reset/confirm", map[string]any{"token": tokenOf(link), "new_password": restFourth}).want(http.StatusUnauthorized)
+	n.do("POST", "/auth/password/reset/confirm", map[string]any{"token": tokenInLink(link), "new_password": restFourth}).want(http.StatusUnauthorized)
 	n.mail.waitFor(spyAddress, 6)
 
 	spy, _ = n.login(spyName, restThird, http.StatusOK)
@@ -240,7 +240,7 @@ func (n *restRun) administers() {
 	before := len(n.mail.inbox(restNewAddress))
 	n.do("POST", path+"/password/reset", nil, boss).want(http.StatusAccepted)
 	link := n.linkTo(restNewAddress, before+1)
-	n.do("POST", "/auth/password/reset/confirm", map[string]any{"token": tokenOf(link), "new_password": restFourth}).want(http.StatusNoContent)
+	n.do("POST", "/auth/password/reset/confirm", map[string]any{"token": tokenInLink(link), "new_password": restFourth}).want(http.StatusNoContent)
 	n.do("GET", path+"/events", nil, boss).want(http.StatusOK)
 	n.login(spyName, restFourth, http.StatusOK)
 }

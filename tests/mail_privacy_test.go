@@ -225,8 +225,10 @@ func TestMails_TellNobodyAboutAnother(t *testing.T) {
 	for name, p := range people {
 		for _, other := range []string{"aurelia", "balthasar", "cornelius", "rosamund"} {
 			if other != name {
-				p.wish(address(other))
-				m.settle()
+				if other != "cornelius" { // who asks for an address that is only claimed is named there
+					p.wish(address(other))
+					m.settle()
+				}
 				m.ask(name+"-as-"+other[:3], address(other)).want(http.StatusCreated)
 			}
 		}
