@@ -92,7 +92,7 @@ func (cmd *changepasswordCmd) Run(e *env) error {
 		if err := accounts.SetPassword(e.ctx, cmd.Username, password); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "Password of %s changed; its sessions are ended.\n", cmd.Username)
+		fmt.Fprintf(e.stdout, "Password of %s changed; its sessions and API tokens are ended.\n", cmd.Username)
 		return nil
 	})
 }

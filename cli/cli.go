@@ -205,6 +205,9 @@ func (e *env) checked(c *config.Config) error {
 // comes first: what is wrong with its place is said of it, and not of a secret
 // beside it.
 func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
+	if err := c.CheckSigningKeys(); err != nil { // before anything is made
+		return nil, usageError(err.Error())
+	}
 	store, applied, err := e.migrated(c)
 	if err != nil {
 		return nil, err

@@ -50,12 +50,15 @@ type updateUserRequest struct {
 	IsActive    Opt[bool]     `json:"is_active"`
 	IsStaff     Opt[bool]     `json:"is_staff"`
 	Permissions Opt[[]string] `json:"permissions" validate:"max=50"`
+	// PendingEmail can be taken back, by null; otherwise it is read only.
+	PendingEmail Opt[string] `json:"pending_email" nullable:"true"`
 }
 
 func (r *updateUserRequest) patch() services.UserPatch {
 	return services.UserPatch{
 		Username: r.Username.change(), Email: r.Email.change(), TimeZone: r.TimeZone.change(),
 		Active: r.IsActive.change(), Staff: r.IsStaff.change(), Permissions: r.Permissions.change(),
+		WithdrawEmail: r.PendingEmail.Null,
 	}
 }
 

@@ -38,17 +38,14 @@ func (ck Cookies) Access(r *http.Request) (services.Credential, bool, error) {
 	if len(r.Header["Cookie"]) == 0 || len(r.Header["Authorization"]) > 0 {
 		return services.Credential{}, false, nil
 	}
-	for _, mode := range []struct{ name, cookie string }{
-		{services.ModeOneCookie, accessCookie}, {services.ModeTwoCookies, tokenCookie},
-	} {
-		if !slices.Contains(ck.Modes, mode.name) {
-			continue
-		}
-		if c, given, err := fromCookie(r, mode.cookie, services.TokenAccess); given || err != nil {
-			return c, given, err
-		}
+	var names []string
+	if slices.Contains(ck.Modes, services.ModeOneCookie) {
+		names = append(names, accessCookie)
 	}
-	return services.Credential{}, false, nil
+	if slices.Contains(ck.Modes, services.ModeTwoCookies) {
+		names = append(names, tokenCookie)
+	}
+	return fromCookie(r, services.TokenAccess, names...)
 }
 
 // Refresh gives the credential of the cookie that carries a refresh token, as
@@ -57,19 +54,19 @@ func (ck Cookies) Refresh(r *http.Request) (services.Credential, bool, error) {
 	if len(r.Header["Authorization"]) > 0 || !slices.ContainsFunc(ck.Modes, func(m string) bool { return m != services.ModeJSON }) {
 		return services.Credential{}, false, nil
 	}
-	return fromCookie(r, refreshCookie, services.TokenRefresh)
+	return fromCookie(r, services.TokenRefresh, refreshCookie)
 }
 
-// fromCookie takes a token out of a cookie. A browser sends cookies by itself:
+// fromCookie takes a token out of the one cookie of some names. A browser sends cookies by itself:
 // whatever may change something needs a proof that a page of ours asked for it.
-func fromCookie(r *http.Request, name string, kind services.TokenKind) (services.Credential, bool, error) {
-	found := cookieValues(r, name)
+func fromCookie(r *http.Request, kind services.TokenKind, names ...string) (services.Credential, bool, error) {
+	found := cookieValues(r, names)
 	switch len(found) {
 	case 0:
 		return services.Credential{}, false, nil
 	case 1:
 	default: // one of them was set by another host of the domain
-		return services.Credential{}, false, services.NewError(services.CodeMalformed, "Send one "+name+" cookie.")
+		return services.Credential{}, false, services.NewError(services.CodeMalformed, "Send one "+strings.Join(names, " or ")+" cookie.")
 	}
 	credential := services.Credential{Token: found[0], Kind: kind}
 	if !safe(r.Method) {
@@ -78,14 +75,14 @@ func fromCookie(r *http.Request, name string, kind services.TokenKind) (services
 	return credential, true, nil
 }
 
-// cookieValues gives what a request's cookies of a name hold. Request.Cookies
+// cookieValues gives what a request's cookies of some names hold. Request.Cookies
 // passes over values that are not well-formed, and over all cookies where they
 // are thousands: a bad credential would be taken for none.
-func cookieValues(r *http.Request, name string) (values []string) {
+func cookieValues(r *http.Request, names []string) (values []string) {
 	for _, field := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(field, ";") {
 			n, value, _ := strings.Cut(pair, "=")
-			if strings.TrimSpace(n) == name {
+			if slices.Contains(names, strings.TrimSpace(n)) {
 				values = append(values, strings.TrimSpace(value))
 			}
 		}

@@ -114,6 +114,11 @@ func CreateDecoy(tx DB, u *User) error {
 	return tx.exec("INSERT INTO reserved_names (username_key, reserved_at) VALUES (?, ?)", u.UsernameKey, u.DateJoined)
 }
 
+// ReleaseName lets a name be taken that a decoy holds.
+func ReleaseName(tx DB, usernameKey string) error {
+	return tx.exec("DELETE FROM reserved_names WHERE username_key = ?", usernameKey)
+}
+
 // NameReserved fails with ErrDuplicate where the name was taken by a decoy.
 func NameReserved(tx DB, usernameKey string) error {
 	n, err := scalar(tx, "SELECT count(*) FROM reserved_names WHERE username_key = ?", usernameKey)

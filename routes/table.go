@@ -99,7 +99,7 @@ func (a *app) table() []Route {
 		{Method: post, Path: "/users", Permission: services.PermAddUsers, Handler: a.users.Create, Scope: services.PermAddUsers, Summary: "Make an account for somebody"},
 		{Method: get, Path: "/users/me", Handler: a.users.Get, Scope: services.PermViewUsers, Name: "me", Summary: "Read one's own account"},
 		{Method: patch, Path: "/users/me", Handler: a.users.Patch, Scope: services.PermChangeUsers, Summary: "Change one's own account"},
-		{Method: remove, Path: "/users/me", Handler: a.users.Delete, Query: handlers.DeleteUserQuery, Scope: services.PermDeleteUsers, Summary: "Delete one's own account"},
+		{Method: remove, Path: "/users/me", Rate: services.RateLogin, Handler: a.users.Delete, Query: handlers.DeleteUserQuery, Scope: services.PermDeleteUsers, Summary: "Delete one's own account"},
 		{Method: get, Path: "/users/me/events", Handler: a.users.ListEvents, Query: handlers.EventListQuery, Scope: services.PermViewUsers, Summary: "List what happened to one's own account"},
 		{Method: get, Path: "/users/:id", Access: Reader, Handler: a.users.Get, Scope: services.PermViewUsers, Summary: "Read an account"},
 		{Method: patch, Path: "/users/:id", Handler: a.users.Patch, Scope: services.PermChangeUsers, Summary: "Change an account"},

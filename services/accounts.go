@@ -127,7 +127,7 @@ func (s *AccountService) tellOwner(tx models.DB, owner models.User, mails *post)
 // and fails as Register does.
 func (s *AccountService) CreateSuperuser(ctx context.Context, in NewAccount) (models.User, error) {
 	in.Active, in.Staff = true, true
-	user, err := s.create(ctx, in)
+	user, err := s.create(ctx, in, func(models.DB) error { return nil })
 	if err == nil {
 		s.events.record(ctx, "superuser created", user.ID)
 	}
@@ -163,7 +163,8 @@ func (s *AccountService) prepare(in NewAccount) (models.User, error) {
 
 // create makes an account; the owner of one that is not active is sent the link
 // that confirms it.
-func (s *AccountService) create(ctx context.Context, in NewAccount) (models.User, error) {
+// authorize is asked within the transaction.
+func (s *AccountService) create(ctx context.Context, in NewAccount, authorize func(tx models.DB) error) (models.User, error) {
 	user, err := s.prepare(in)
 	if err != nil {
 		return models.User{}, err
@@ -176,7 +177,10 @@ func (s *AccountService) create(ctx context.Context, in NewAccount) (models.User
 	err = s.store.Write(ctx, func(tx models.DB) error {
 		mails.clear()
 		user.ID = 0
-		if err := models.NameReserved(tx, user.UsernameKey); err != nil {
+		if err := authorize(tx); err != nil {
+			return err
+		}
+		if err := models.ReleaseName(tx, user.UsernameKey); err != nil { // nobody holds it
 			return err
 		}
 		if err := models.CreateUser(tx, &user); err != nil || in.Active {

@@ -3,7 +3,7 @@ package services
 import (
 	"context"
 	"errors"
-	"strconv"
+	"fmt"
 
 	"dueto/models"
 )
@@ -24,7 +24,7 @@ func (s *AccountService) ChangePassword(ctx context.Context, actor Actor, old, p
 	if err := passwordFor(user, "new_password", password); err != nil {
 		return err
 	}
-	match, err := s.confirm(ctx, user, old)
+	match, err := s.confirm(ctx, actor, user, old)
 	if err != nil {
 		return err
 	}
@@ -41,9 +41,10 @@ func (s *AccountService) ChangePassword(ctx context.Context, actor Actor, old, p
 }
 
 // confirm compares a password with that of an account that asks to do something
-// grave. Who has stolen a session must not have more guesses than others.
-func (s *AccountService) confirm(ctx context.Context, user models.User, password string) (bool, error) {
-	return s.failures.Guard("id:"+strconv.FormatInt(user.ID, 10), func() (bool, error) {
+// grave. Who has stolen a session must not have more guesses than others, nor keep
+// the owner from trying.
+func (s *AccountService) confirm(ctx context.Context, actor Actor, user models.User, password string) (bool, error) {
+	return s.failures.Guard(fmt.Sprintf("id:%d by session %d, token %d", user.ID, actor.SessionID, actor.TokenID), func() (bool, error) {
 		return s.passwords.Compare(ctx, user.PasswordHash, password)
 	})
 }
@@ -70,8 +71,8 @@ func (s *AccountService) resettable(db models.DB, token string) (models.User, er
 	return user, err
 }
 
-// ConfirmReset sets a new password and ends all sessions of the account; one that
-// waited for its confirmation is confirmed by it. Whoever has the link may call
+// ConfirmReset sets a new password and ends all sessions and API tokens of the
+// account; one that waited for its confirmation is confirmed by it. Whoever has the link may call
 // it, once. It fails with CodeTokenExpired,
 // CodeTokenNotValid (used, or made for another address or password too),
 // CodeUserInactive, CodeInvalid or CodeBusy.
@@ -83,11 +84,18 @@ func (s *AccountService) ConfirmReset(ctx context.Context, token, password strin
 	if err := passwordFor(user, "new_password", password); err != nil {
 		return err
 	}
-	return s.replacePassword(ctx, user, password, 0, "password reset")
+	if err := s.replacePassword(ctx, user, password, 0, "password reset"); err != nil {
+		return err
+	}
+	// What others guessed must not keep out the owner, who has just shown up.
+	s.failures.Clear(loginKey(user.EmailKey, ""))
+	s.failures.Clear(loginKey("", user.UsernameKey))
+	return nil
 }
 
 // replacePassword sets a password that was found good for the account as it was
-// read, ends its sessions but one, and tells its owner.
+// read, ends its sessions but one, or all and its API tokens too, and tells its
+// owner.
 func (s *AccountService) replacePassword(ctx context.Context, read models.User, password string, keepSession int64, event string) error {
 	hash, err := s.passwords.Hash(ctx, password)
 	if err != nil {
@@ -114,6 +122,11 @@ func (s *AccountService) replacePassword(ctx context.Context, read models.User, 
 		}
 		if _, err := models.RevokeSessionsOf(tx, user.ID, keepSession, models.Micros(s.now())); err != nil {
 			return err
+		}
+		if keepSession == 0 { // whoever resets a password may have lost the account to somebody
+			if _, err := models.DeleteAPITokensOf(tx, user.ID, ""); err != nil {
+				return err
+			}
 		}
 		return mails.add(tx, MailPasswordChanged, user.ID, "")
 	})

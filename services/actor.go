@@ -68,6 +68,13 @@ func actorOf(u models.User) Actor {
 	return Actor{UserID: u.ID, Staff: u.IsStaff, Permissions: stringList(u.Permissions)}
 }
 
+// actorOfSession makes the actor of a request with a session's token.
+func actorOfSession(u models.User, s models.Session) Actor {
+	a := actorOf(u)
+	a.SessionID = s.ID
+	return a
+}
+
 // actorOfToken makes the actor of a request with an API token. A token that is
 // limited speaks for no staff: it holds those of the account's words that it
 // names.

@@ -120,7 +120,10 @@ func (s *APITokenService) Create(ctx context.Context, actor Actor, in NewAPIToke
 	if !actor.Authenticated() {
 		return models.APIToken{}, "", ErrNotAuthenticated
 	}
-	return s.create(ctx, actor.UserID, in, false)
+	return s.create(ctx, actor.UserID, in, false, func(tx models.DB) error {
+		_, err := actor.standing(tx, models.Micros(s.now()))
+		return err
+	})
 }
 
 // CreateByName makes a token for an account, in place of those of the same name
@@ -131,10 +134,13 @@ func (s *APITokenService) CreateByName(ctx context.Context, username string, in 
 	if err != nil {
 		return models.APIToken{}, "", err
 	}
-	return s.create(ctx, user.ID, in, reset)
+	return s.create(ctx, user.ID, in, reset, func(models.DB) error { return nil })
 }
 
-func (s *APITokenService) create(ctx context.Context, userID int64, in NewAPIToken, reset bool) (models.APIToken, string, error) {
+// create makes a token; authorize is asked within the transaction.
+func (s *APITokenService) create(
+	ctx context.Context, userID int64, in NewAPIToken, reset bool, authorize func(tx models.DB) error,
+) (models.APIToken, string, error) {
 	t, err := s.prepare(in)
 	if err != nil {
 		return t, "", err
@@ -143,6 +149,9 @@ func (s *APITokenService) create(ctx context.Context, userID int64, in NewAPITok
 	t.UserID, t.KeyHash, t.LastFour = userID, hashAPIKey(key), key[len(key)-4:]
 	err = s.store.Write(ctx, func(tx models.DB) error {
 		t.ID = 0
+		if err := authorize(tx); err != nil {
+			return err
+		}
 		if reset {
 			if _, err := models.DeleteAPITokensOf(tx, userID, t.Name); err != nil {
 				return err

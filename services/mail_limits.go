@@ -23,24 +23,32 @@ func NewMailLimits(now func() time.Time) *MailLimits {
 // one a minute and five a day. It counts alike whether the address has an
 // account; who asks is not told.
 func (m *MailLimits) mayWrite(kind MailKind, emailKey string) bool {
-	if m == nil {
-		return true
-	}
-	key := string(kind) + ":" + emailKey
-	if _, ok := m.minute.Allow(key); !ok {
-		return false
-	}
-	_, ok := m.day.Allow(key)
+	_, ok := m.count(kind, emailKey)
 	return ok
 }
 
-// mayChange counts a change of address that an account asks for, five a day, or
-// fails with CodeThrottled.
-func (m *MailLimits) mayChange(userID int64) error {
+// count is mayWrite for those who may be told, and how long to wait.
+func (m *MailLimits) count(kind MailKind, emailKey string) (wait time.Duration, ok bool) {
+	if m == nil {
+		return 0, true
+	}
+	key := string(kind) + ":" + emailKey
+	if wait, ok = m.minute.Allow(key); !ok {
+		return wait, false
+	}
+	return m.day.Allow(key)
+}
+
+// mayChange counts an address that an account asks to change to: five a day of
+// an account, and as any message of one address. It fails with CodeThrottled.
+func (m *MailLimits) mayChange(userID int64, emailKey string) error {
 	if m == nil {
 		return nil
 	}
 	if wait, ok := m.day.Allow("user:" + strconv.FormatInt(userID, 10)); !ok {
+		return Throttled(wait)
+	}
+	if wait, ok := m.count(MailEmailChange, emailKey); !ok {
 		return Throttled(wait)
 	}
 	return nil

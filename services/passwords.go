@@ -61,13 +61,27 @@ func (p *Passwords) Compare(ctx context.Context, stored, password string) (bool,
 	defer release()
 	hash, known := strings.CutPrefix(stored, hashVersion)
 	if !known {
-		hash = p.dummy()
+		hash = dummy(p.cost)
 	}
 	err = bcrypt.CompareHashAndPassword([]byte(hash), prehash(password))
 	if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
 		return false, fmt.Errorf("compare password: %w", err)
 	}
+	if err != nil {
+		p.makeUp(hash)
+	}
 	return known && err == nil, nil
+}
+
+// makeUp does the work that a comparison lacks whose hash was made at a lower
+// cost: an account that has not signed in since the cost was raised must not be
+// told by its time. What it takes doubles with each step, so that one more at
+// every step in between adds up. A hash of a higher cost cannot be hidden.
+func (p *Passwords) makeUp(hash string) {
+	cost, err := bcrypt.Cost([]byte(hash))
+	for ; err == nil && cost < p.cost; cost++ {
+		_ = bcrypt.CompareHashAndPassword([]byte(dummy(cost)), nil)
+	}
 }
 
 // Outdated reports whether a stored form should be made anew at the next login.
@@ -77,9 +91,9 @@ func (p *Passwords) Outdated(stored string) bool {
 	return !known || err != nil || cost != p.cost
 }
 
-// dummy is a well-formed hash of the current cost that no password is known to have.
-func (p *Passwords) dummy() string {
-	return fmt.Sprintf("$2a$%02d$%s", p.cost, "abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDE")
+// dummy is a well-formed hash of a cost that no password is known to have.
+func dummy(cost int) string {
+	return fmt.Sprintf("$2a$%02d$%s", cost, "abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDE")
 }
 
 // prehash makes any password 64 bytes that bcrypt reads whole. bcrypt itself

@@ -48,6 +48,11 @@ func canManageUser(a Actor, u models.User, word string) bool {
 	return a.Staff || (a.May(word) && !isSelf(a, u) && !u.IsStaff && !slices.ContainsFunc(stringList(u.Permissions), beyond))
 }
 
+// canCreateUser reports whether the actor may make an account for somebody else.
+func canCreateUser(a Actor, in NewAccount) bool {
+	return a.May(PermAddUsers) && (a.Staff || (!in.Staff && len(in.Permissions) == 0))
+}
+
 func canChangeUser(a Actor, u models.User) bool {
 	return isSelf(a, u) || canManageUser(a, u, PermChangeUsers)
 }

@@ -128,7 +128,7 @@ func (s *SessionService) matches(ctx context.Context, user models.User, in Login
 		match, err := s.passwords.Compare(ctx, user.PasswordHash, in.Password)
 		return match && user.Active(), err
 	}
-	key := "name:" + cmp.Or(emailKey, usernameKey(in.Username))
+	key := loginKey(emailKey, usernameKey(in.Username))
 	match, err := s.failures.Guard(key, compare)
 	var refusal *Error
 	if !errors.As(err, &refusal) || refusal.Code != CodeThrottled {
@@ -148,6 +148,10 @@ func (s *SessionService) matches(ctx context.Context, user models.User, in Login
 	}
 	return match, err
 }
+
+// loginKey is what failed logins are counted by: the address or the name that
+// was typed.
+func loginKey(emailKey, usernameKey string) string { return "name:" + cmp.Or(emailKey, usernameKey) }
 
 // knows reports whether the account has a session from a client's address.
 func (s *SessionService) knows(ctx context.Context, user models.User, address string) (bool, error) {

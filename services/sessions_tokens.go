@@ -105,9 +105,7 @@ func (s *SessionService) authenticate(ctx context.Context, c Credential) (Actor,
 	if err != nil {
 		return Actor{}, err
 	}
-	actor := actorOf(user)
-	actor.SessionID = session.ID
-	return actor, nil
+	return actorOfSession(user, session), nil
 }
 
 // Verify gives the claims of an access or refresh token that would be taken

@@ -56,10 +56,16 @@ func (s *UserService) Create(ctx context.Context, actor Actor, in NewAccount) (U
 	if !actor.Authenticated() {
 		return UserView{}, ErrNotAuthenticated
 	}
-	if !actor.May(PermAddUsers) || (!actor.Staff && (in.Staff || len(in.Permissions) > 0)) {
+	if !canCreateUser(actor, in) {
 		return UserView{}, ErrPermissionDenied
 	}
-	user, err := s.accounts.create(ctx, in)
+	user, err := s.accounts.create(ctx, in, func(tx models.DB) error {
+		now, err := actor.standing(tx, models.Micros(s.now()))
+		if err == nil && !canCreateUser(now, in) {
+			return ErrPermissionDenied
+		}
+		return err
+	})
 	if err != nil {
 		return UserView{}, err
 	}
@@ -115,6 +121,8 @@ type UserPatch struct {
 	Active      Change[bool]
 	Staff       Change[bool]
 	Permissions Change[[]string]
+	// WithdrawEmail takes back the wish for another address.
+	WithdrawEmail bool
 }
 
 // Check reports what is wrong with the patch whoever sends it and whatever is
@@ -148,9 +156,16 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	var view UserView
 	var before, attempted models.User
 	mails := s.accounts.outbox.post()
-	mayChange := sync.OnceValue(func() error { return s.accounts.limits.mayChange(id) }) // however often the transaction is run
+	mayChange := sync.OnceValue(func() error { // however often the transaction is run
+		key, _ := canonicalEmail(patch.Email.To)
+		return s.accounts.limits.mayChange(id, key)
+	})
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
 		mails.clear()
+		actor, err := actor.standing(tx, models.Micros(s.now()))
+		if err != nil {
+			return err
+		}
 		if view, err = s.view(tx, actor, id); err != nil {
 			return err
 		}
@@ -202,21 +217,27 @@ func applyUserPatch(actor Actor, u models.User, p UserPatch, now time.Time) (mod
 	if p.Username.Set {
 		u.Username, u.UsernameKey = checkUsername(fields, p.Username.To)
 	}
-	emailKey := u.EmailKey
+	if p.WithdrawEmail {
+		u.PendingEmail = ""
+	}
+	next := u.EmailKey
 	if p.Email.Set && p.Email.To != u.Email {
 		if actor.TokenID != 0 && isSelf(actor, u) { // whoever has the address can own the account
 			return u, actor.CheckScope("")
 		}
 		var email string
-		email, emailKey = checkEmail(fields, p.Email.To)
-		if manages {
-			u.Email, u.EmailKey, u.PendingEmail = email, emailKey, ""
+		email, next = checkEmail(fields, p.Email.To)
+		if manages && !isSelf(actor, u) {
+			u.Email, u.EmailKey, u.PendingEmail = email, next, ""
 		} else {
 			u.PendingEmail = email
 		}
 	}
-	if p.Username.Set || p.Email.Set {
-		checkNameIsOwn(fields, u.Username, emailKey)
+	if p.Username.Set || p.Email.Set { // it must be the address in force, and the one asked for too
+		checkNameIsOwn(fields, u.Username, u.EmailKey)
+		if len(fields["username"]) == 0 {
+			checkNameIsOwn(fields, u.Username, next)
+		}
 	}
 	if p.TimeZone.Set {
 		checkTimeZone(fields, p.TimeZone.To)
@@ -264,11 +285,15 @@ func (s *UserService) Delete(ctx context.Context, actor Actor, id int64, in Dele
 		return ErrPermissionDenied
 	}
 	if isSelf(actor, view.User) {
-		if err := s.confirmPassword(ctx, view.User, in.Password); err != nil {
+		if err := s.confirmPassword(ctx, actor, view.User, in.Password); err != nil {
 			return err
 		}
 	}
 	err = s.store.Write(ctx, func(tx models.DB) error {
+		actor, err := actor.standing(tx, models.Micros(s.now()))
+		if err != nil {
+			return err
+		}
 		now, err := s.view(tx, actor, id)
 		if err != nil {
 			return err
@@ -296,12 +321,12 @@ func (s *UserService) Delete(ctx context.Context, actor Actor, id int64, in Dele
 	return err
 }
 
-func (s *UserService) confirmPassword(ctx context.Context, u models.User, password string) error {
+func (s *UserService) confirmPassword(ctx context.Context, actor Actor, u models.User, password string) error {
 	const message = "The account was not deleted."
 	if password == "" {
 		return FieldError(message, "password", "This field is required.")
 	}
-	match, err := s.accounts.confirm(ctx, u, password)
+	match, err := s.accounts.confirm(ctx, actor, u, password)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,13 @@ func (s *UserService) ListEvents(ctx context.Context, actor Actor, id int64, pag
 		return nil, PageInfo{}, ErrPermissionDenied
 	}
 	page.Order = models.Order{{Name: "id", Desc: true}}
-	return paginate(s.cursors, page, func(p models.Page) ([]models.SecurityEvent, error) {
+	list, info, err := paginate(s.cursors, page, func(p models.Page) ([]models.SecurityEvent, error) {
 		return models.ListEvents(db, id, p)
 	}, models.EventPosition)
+	for i, e := range list {
+		if e.ByID.Valid && e.ByID.Int64 != actor.UserID && !actor.Staff { // where staff sit is their business
+			list[i].Address, list[i].RequestID = "", ""
+		}
+	}
+	return list, info, err
 }

@@ -10,15 +10,27 @@ import (
 // ForceReset takes an account's password away, ends its sessions and API tokens,
 // and has a link sent by which its owner sets a new one. Staff may call it, and
 // those with users.change where PATCH would let them; not for oneself. It fails
-// with CodeNotFound, CodePermissionDenied, or CodeConflict on an account that is
-// not active.
+// with CodeNotFound, CodePermissionDenied, CodeThrottled, or CodeConflict on an
+// account that is not active.
 func (s *UserService) ForceReset(ctx context.Context, actor Actor, id int64) error {
 	if !actor.Authenticated() {
 		return ErrNotAuthenticated
 	}
 	mails := s.accounts.outbox.post()
+	counted := false // however often the transaction is run
+	mayWrite := func(emailKey string) error {
+		if wait, ok := s.accounts.limits.count(MailPasswordReset, emailKey); !counted && !ok {
+			return Throttled(wait)
+		}
+		counted = true
+		return nil
+	}
 	err := s.store.Write(ctx, func(tx models.DB) error {
 		mails.clear()
+		actor, err := actor.standing(tx, models.Micros(s.now()))
+		if err != nil {
+			return err
+		}
 		user, err := models.UserByID(tx, id)
 		switch {
 		case errors.Is(err, models.ErrNotFound) || (err == nil && !canSeeUser(actor, user)):
@@ -29,6 +41,9 @@ func (s *UserService) ForceReset(ctx context.Context, actor Actor, id int64) err
 			return ErrPermissionDenied
 		case !user.Active():
 			return NewError(CodeConflict, "The account is not active.")
+		}
+		if err := mayWrite(user.EmailKey); err != nil {
+			return err
 		}
 		s.accounts.setPassword(&user, "")
 		if err := models.UpdateUser(tx, &user); err != nil {

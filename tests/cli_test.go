@@ -245,7 +245,7 @@ func TestCLI_ChangepasswordEndsSessionsOfARunningServer(t *testing.T) {
 	change(changed, "nobody").want(1).prints("", "dueto: There is no user nobody.\n")
 	alice.do("GET", "/users/me", nil).want(http.StatusOK)
 
-	change(changed, "alice").want(0).prints("Password of alice changed; its sessions are ended.\n", "")
+	change(changed, "alice").want(0).prints("Password of alice changed; its sessions and API tokens are ended.\n", "")
 	alice.do("GET", "/users/me", nil).wantProblem(http.StatusUnauthorized, "token_not_valid")
 	a.do("POST", "/auth/refresh", map[string]string{"refresh": alice.Refresh}).wantProblem(http.StatusUnauthorized, "token_not_valid")
 	for with, status := range map[string]int{password: http.StatusUnauthorized, changed: http.StatusOK} {

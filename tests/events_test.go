@@ -183,7 +183,17 @@ func (e *eventRun) mailedOf(kind string) string {
 func TestEvents_TellWhatHappenedByWhomAndWhere(t *testing.T) {
 	t.Parallel()
 	e := newEventRun(t)
-	got := e.alice.eventsOf(e.alice.ID)
+	got := e.boss.eventsOf(e.alice.ID)
+	own := e.alice.eventsOf(e.alice.ID)
+	if len(own) != len(got) {
+		t.Fatalf("oneself sees %d events, staff %d", len(own), len(got))
+	}
+	for i, event := range own { // where staff sit is not told
+		bySomebody := event["by"] != nil
+		if (event["address"] == nil) != bySomebody || (event["request_id"] == nil) != bySomebody || event["event"] != got[i]["event"] {
+			t.Errorf("oneself sees %v", event)
+		}
+	}
 	if len(got) != len(e.want) {
 		t.Fatalf("%d events, want %d: %q", len(got), len(e.want), eventKinds(got))
 	}

@@ -218,7 +218,7 @@ func TestTerminal_ChangepasswordAsksTwiceUntilItWillDo(t *testing.T) {
 	s.expect("The two are not the same\\.\r\n")
 	s.secretly(`Password: `, newPassword)
 	s.secretly(`Password \(again\): `, newPassword)
-	s.expect("Password of root changed; its sessions are ended\\.\r\n")
+	s.expect("Password of root changed; its sessions and API tokens are ended\\.\r\n")
 	s.ends(0, newPassword, typo)
 	logsInWith(p.serve().app(), "root", newPassword, password)
 }
@@ -233,7 +233,7 @@ func TestTerminal_ChangepasswordExplainsAWeakPasswordAndAsksAgain(t *testing.T) 
 	s.expect(`password: This password is too short\. It must contain at least 8 characters\.`)
 	s.secretly(`Password: `, newPassword)
 	s.secretly(`Password \(again\): `, newPassword)
-	s.expect("Password of root changed; its sessions are ended\\.\r\n")
+	s.expect("Password of root changed; its sessions and API tokens are ended\\.\r\n")
 	s.ends(0, "tiny", newPassword)
 }
 
