@@ -213,7 +213,11 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 		return nil, err
 	}
 	if len(applied) > 0 {
-		log.Info("migrated the database", "migrations", applied)
+		level := slog.LevelInfo
+		if !strings.HasPrefix(applied[0], "0001") { // not a new file: older binaries refuse it from here on
+			level = slog.LevelWarn
+		}
+		log.Log(e.ctx, level, "migrated the database", "migrations", applied)
 	}
 	_, file, made, err := c.LoadSecret()
 	if err == nil {

@@ -21,6 +21,7 @@ type tokenCreateCmd struct {
 	Name       string   `default:"cli" help:"What it is called." placeholder:"TEXT"`
 	Permission []string `help:"Limit it to this permission; may be given more than once." placeholder:"WORD"`
 	Expires    string   `default:"90d" help:"Time until it ends, such as 12h or 90d, or never." placeholder:"TIME"`
+	Quiet      bool     `help:"Print the key and nothing else."`
 	Reset      bool     `help:"Revoke the account's tokens of the same name."`
 }
 
@@ -38,6 +39,10 @@ func (cmd *tokenCreateCmd) Run(e *env) error {
 		_, key, err := svc.APITokens.CreateByName(e.ctx, cmd.Username, in, cmd.Reset)
 		if err != nil {
 			return err
+		}
+		if cmd.Quiet {
+			fmt.Fprintln(e.stdout, key)
+			return nil
 		}
 		fmt.Fprintf(e.stdout, "Generated token %s for user %s\n", key, cmd.Username)
 		return nil

@@ -5,6 +5,9 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
 )
 
 // ServerURL is a URL that may carry a password, which is printed as stars.
@@ -32,6 +35,7 @@ func (p *problems) checkMail(c *Config) {
 		return
 	}
 	p.unless(u.Hostname() != "" && (u.Path == "" || u.Path == "/") && u.Fragment == "", "smtp-url", "it is not smtp://USER:PASSWORD@HOST:PORT")
+	p.unless(isPort(u.Port()), "smtp-url", "its port is not between 1 and 65535")
 	query := u.Query()
 	tls := query.Get("tls")
 	p.unless(len(query) == 0 || (len(query) == 1 && tls == "none"), "smtp-url", "there is one parameter, tls=none")
@@ -45,9 +49,21 @@ func (p *problems) checkMail(c *Config) {
 	p.unless(c.MailFrom == "" || isMailbox(c.MailFrom), "mail-from", "%q is not an address", c.MailFrom)
 }
 
+// isMailbox reports whether a text is an address, with a name or without, whose
+// local part every mail server takes.
 func isMailbox(s string) bool {
-	_, err := mail.ParseAddress(s)
-	return err == nil
+	address, err := mail.ParseAddress(s)
+	if err != nil {
+		return false
+	}
+	local, _, _ := strings.Cut(address.Address, "@")
+	return !strings.ContainsFunc(local, func(r rune) bool { return r > unicode.MaxASCII })
+}
+
+// isPort reports whether a text is a port, or empty for the usual one.
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || (err == nil && n > 0)
 }
 
 // isLoopback reports whether a host is this machine by name or number.

@@ -19,11 +19,15 @@ const (
 	required     = "This field is required."
 )
 
+// AnyQuery stands for the parameters of links in mail, to which mail programs
+// and trackers add what they like.
+var AnyQuery = []string{"*"}
+
 // CheckQuery refuses parameters that a route does not have, and any that is
 // there twice.
 func CheckQuery(known []string) Func {
 	return func(c *gin.Context) error {
-		if c.Request.URL.RawQuery == "" {
+		if c.Request.URL.RawQuery == "" || slices.Equal(known, AnyQuery) {
 			return nil
 		}
 		values, err := url.ParseQuery(c.Request.URL.RawQuery)

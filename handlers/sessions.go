@@ -66,8 +66,12 @@ func (h *AuthHandler) EndSession(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.sessions.End(c.Request.Context(), middleware.Actor(c), id); err != nil {
+	actor := middleware.Actor(c)
+	if err := h.sessions.End(c.Request.Context(), actor, id); err != nil {
 		return err
+	}
+	if id == actor.SessionID {
+		h.cookies.ClearSent(c)
 	}
 	return noContent(c)
 }
@@ -82,8 +86,12 @@ func (h *AuthHandler) EndSessions(c *gin.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	if err := h.sessions.EndOthers(c.Request.Context(), middleware.Actor(c), all != nil && *all); err != nil {
+	own := all != nil && *all
+	if err := h.sessions.EndOthers(c.Request.Context(), middleware.Actor(c), own); err != nil {
 		return err
+	}
+	if own {
+		h.cookies.ClearSent(c)
 	}
 	return noContent(c)
 }

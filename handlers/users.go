@@ -13,14 +13,15 @@ import (
 
 // UserHandler answers for /users.
 type UserHandler struct {
-	users  *services.UserService
-	links  Links
-	paging Paging
+	users   *services.UserService
+	cookies middleware.Cookies
+	links   Links
+	paging  Paging
 }
 
 // NewUserHandler makes the handler.
-func NewUserHandler(users *services.UserService, links Links, paging Paging) *UserHandler {
-	return &UserHandler{users: users, links: links, paging: paging}
+func NewUserHandler(users *services.UserService, cookies middleware.Cookies, links Links, paging Paging) *UserHandler {
+	return &UserHandler{users: users, cookies: cookies, links: links, paging: paging}
 }
 
 // createUserRequest is the body of POST /users.
@@ -198,8 +199,12 @@ func (h *UserHandler) Delete(c *gin.Context) error {
 	if err := q.err(); err != nil {
 		return err
 	}
-	if err := h.users.Delete(c.Request.Context(), middleware.Actor(c), id, in, expected(c)); err != nil {
+	actor := middleware.Actor(c)
+	if err := h.users.Delete(c.Request.Context(), actor, id, in, expected(c)); err != nil {
 		return err
+	}
+	if id == actor.UserID {
+		h.cookies.ClearSent(c)
 	}
 	return noContent(c)
 }

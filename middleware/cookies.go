@@ -103,8 +103,10 @@ func (ck Cookies) Set(c *gin.Context, p services.TokenPair) {
 		names = map[string]string{tokenCookie: p.Access, payloadCookie: p.Payload()}
 		stale = []string{accessCookie}
 	}
+	// They outlast the token in them, as long as it can be refreshed: one that is
+	// expired is refused, where none would be taken for nobody.
 	for name, value := range names {
-		ck.set(c, name, value, p.ExpiresIn)
+		ck.set(c, name, value, p.RefreshFor)
 	}
 	for _, name := range stale {
 		ck.unset(c, name)
@@ -117,6 +119,13 @@ func (ck Cookies) Set(c *gin.Context, p services.TokenPair) {
 func (ck Cookies) Clear(c *gin.Context) {
 	for _, name := range []string{accessCookie, tokenCookie, payloadCookie, refreshCookie, csrfCookie} {
 		ck.unset(c, name)
+	}
+}
+
+// ClearSent takes the cookies away that a request was signed in by.
+func (ck Cookies) ClearSent(c *gin.Context) {
+	if len(c.Request.Header["Authorization"]) == 0 {
+		ck.Clear(c)
 	}
 }
 

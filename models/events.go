@@ -18,6 +18,10 @@ type SecurityEvent struct {
 	RequestID string
 }
 
+// LoginEvent is the event of a login, from whose address one may sign in again
+// whatever others try elsewhere.
+const LoginEvent = "login"
+
 const eventColumns = "id, user_id, event, at, by_id, session_id, address, request_id"
 
 // scanEvent follows eventColumns.

@@ -39,9 +39,9 @@ func SessionUser(db DB, sessionID int64) (Session, User, error) {
 	return s, u, err
 }
 
-// SessionAddresses gives where an account's sessions began, those that are over
-// included as long as they are kept.
-func SessionAddresses(db DB, userID int64) ([]string, error) {
+// LoginAddresses gives where an account signed in from: its sessions, and the
+// logins that are kept among its events.
+func LoginAddresses(db DB, userID int64) ([]string, error) {
 	var addresses []string
 	err := few(db, func(rows *sql.Rows) error {
 		var address string
@@ -50,7 +50,8 @@ func SessionAddresses(db DB, userID int64) ([]string, error) {
 		}
 		addresses = append(addresses, address)
 		return nil
-	}, "SELECT DISTINCT address FROM sessions WHERE user_id = ?", userID)
+	}, "SELECT address FROM sessions WHERE user_id = ? UNION SELECT address FROM security_events WHERE user_id = ? AND event = ?",
+		userID, userID, LoginEvent)
 	return addresses, err
 }
 

@@ -36,7 +36,7 @@ func options(table []Route, route Route) Route {
 	}
 	return Route{
 		Method: http.MethodOptions, Path: route.Path, Access: access, Scope: services.AnyScope,
-		Rate: route.Rate, Handler: handlers.Options(allow(table, route.Path)), Summary: "Tell what the path allows",
+		Handler: handlers.Options(allow(table, route.Path)), Summary: "Tell what the path allows",
 	}
 }
 

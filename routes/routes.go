@@ -95,7 +95,7 @@ func New(d Deps) (http.Handler, error) {
 
 		apiTokens: handlers.NewAPITokenHandler(svc.APITokens, links),
 
-		users: handlers.NewUserHandler(svc.Users, links, paging),
+		users: handlers.NewUserHandler(svc.Users, cookies, links, paging),
 		tasks: handlers.NewTaskHandler(svc.Tasks, links, paging),
 	}
 	a.root = handlers.Root(resources(a.table(), links))

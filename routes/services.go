@@ -33,7 +33,7 @@ func NewServices(d Deps) (*Services, error) {
 		return nil, err
 	}
 	tokens, err := services.NewTokens(services.TokenConfig{
-		Keys: keys, Issuer: d.Config.PublicURL,
+		Keys: keys, Issuer: strings.TrimRight(d.Config.PublicURL, "/"),
 		AccessTTL: d.Config.AccessTTL, RefreshTTL: d.Config.RefreshTTL,
 		ActivationTTL: d.Config.ActivationTTL, ResetTTL: d.Config.ResetTTL, Now: d.Now,
 	})

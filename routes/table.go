@@ -69,11 +69,11 @@ func (a *app) table() []Route {
 		{Method: get, Path: "/.well-known/jwks.json", Access: Credentials, Rate: services.RateExempt, Handler: a.jwks, Name: "jwks", Summary: "Get the public keys that check access tokens"},
 
 		{Method: post, Path: "/auth/register", Access: Credentials, Rate: services.RateRegister, Handler: a.auth.Register, Name: "register", Summary: "Make an account"},
-		{Method: get, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ActivateByLink, Summary: "Confirm an account by following its link"},
-		{Method: post, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Activate, Summary: "Confirm an account"},
+		{Method: get, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ActivateByLink, Query: handlers.AnyQuery, Summary: "Confirm an account by following its link"},
+		{Method: post, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Activate, Query: handlers.AnyQuery, Summary: "Confirm an account"},
 		{Method: post, Path: "/auth/activate/resend", Access: Credentials, Rate: services.RateMail, Handler: a.auth.Resend, Name: "resend", Summary: "Ask for a new confirmation"},
-		{Method: get, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.CheckEmail, Summary: "See whether a new address can be confirmed"},
-		{Method: post, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ConfirmEmail, Summary: "Confirm a new address"},
+		{Method: get, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.CheckEmail, Query: handlers.AnyQuery, Summary: "See whether a new address can be confirmed"},
+		{Method: post, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ConfirmEmail, Query: handlers.AnyQuery, Summary: "Confirm a new address"},
 
 		{Method: post, Path: "/auth/login", Access: Credentials, Rate: services.RateLogin, Handler: a.auth.Login, Name: "login", Summary: "Get a pair of tokens"},
 		{Method: post, Path: "/auth/refresh", Access: Credentials, Rate: services.RateRefresh, Handler: a.auth.Refresh, Name: "refresh", Summary: "Spend a refresh token for a new pair"},
@@ -83,8 +83,8 @@ func (a *app) table() []Route {
 		{Method: post, Path: "/auth/password/change", Rate: services.RateLogin, Handler: a.auth.ChangePassword, Name: "password_change", Summary: "Change one's password and end the other sessions"},
 		{Method: post, Path: "/auth/password/reset", Access: Credentials, Rate: services.RateMail, Handler: a.auth.RequestReset, Name: "password_reset", Summary: "Ask for a link that sets a new password"},
 		{Method: post, Path: "/auth/password/reset/confirm", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ConfirmReset, Name: "password_reset_confirm", Summary: "Set a new password with a link's token"},
-		{Method: get, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetPage, Summary: "Follow the link to the form for a new password"},
-		{Method: post, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetByForm, Summary: "Set a new password by the form"},
+		{Method: get, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetPage, Query: handlers.AnyQuery, Summary: "Follow the link to the form for a new password"},
+		{Method: post, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetByForm, Query: handlers.AnyQuery, Summary: "Set a new password by the form"},
 
 		{Method: get, Path: "/auth/sessions", Handler: a.auth.ListSessions, Name: "sessions", Summary: "List one's sessions"},
 		{Method: remove, Path: "/auth/sessions", Handler: a.auth.EndSessions, Query: handlers.EndSessionsQuery, Summary: "End one's other sessions"},

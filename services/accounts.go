@@ -68,6 +68,9 @@ func (s *AccountService) Register(ctx context.Context, in NewAccount) (UserView,
 		return s.register(tx, &user, mails, notice)
 	})
 	if err != nil {
+		if notice {
+			s.limits.giveBack(MailAddressTaken, user.EmailKey)
+		}
 		return UserView{}, "", s.takenFields(ctx, err, user, s.outbox.Sends())
 	}
 	mails.committed(ctx)

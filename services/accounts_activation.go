@@ -112,6 +112,9 @@ func (s *AccountService) writeTo(ctx context.Context, email string, kind MailKin
 		return err
 	})
 	if err != nil {
+		if allowed {
+			s.limits.giveBack(kind, key)
+		}
 		return err
 	}
 	mails.committed(ctx)

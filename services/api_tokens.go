@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"strings"
 	"time"
@@ -218,7 +219,7 @@ func (s *APITokenService) RevokeByID(ctx context.Context, id int64) error {
 	return s.revoke(ctx, id, func(tx models.DB) (models.APIToken, error) {
 		t, err := models.APITokenByID(tx, id)
 		if errors.Is(err, models.ErrNotFound) {
-			return t, ErrNotFound
+			return t, NewError(CodeNotFound, fmt.Sprintf("There is no API token %d.", id))
 		}
 		return t, err
 	})

@@ -39,6 +39,16 @@ func (m *MailLimits) count(kind MailKind, emailKey string) (wait time.Duration, 
 	return m.day.Allow(key)
 }
 
+// giveBack undoes a count whose message was not written.
+func (m *MailLimits) giveBack(kind MailKind, emailKey string) {
+	if m == nil {
+		return
+	}
+	key := string(kind) + ":" + emailKey
+	m.minute.giveBack(key)
+	m.day.giveBack(key)
+}
+
 // mayChange counts an address that an account asks to change to: five a day of
 // an account, and as any message of one address. It fails with CodeThrottled.
 func (m *MailLimits) mayChange(userID int64, emailKey string) error {

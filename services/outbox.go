@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -201,7 +202,7 @@ func (o *Outbox) Show(ctx context.Context, id int64) (Mail, error) {
 	db := o.store.Read(ctx)
 	m, err := models.MessageByID(db, id)
 	if errors.Is(err, models.ErrNotFound) {
-		return Mail{}, ErrNotFound
+		return Mail{}, NewError(CodeNotFound, fmt.Sprintf("There is no message %d.", id))
 	}
 	if err != nil {
 		return Mail{}, err

@@ -124,7 +124,11 @@ func (o *Outbox) send(ctx context.Context, m models.Message) {
 		finish(models.MessageFailed, err.Error())
 		log.Error("mail refused", "error", err.Error())
 	default:
-		at := models.Micros(now.Add(backoff(m.Attempts, 30*time.Second, time.Hour)))
+		later := now.Add(backoff(m.Attempts, 30*time.Second, time.Hour))
+		if errors.Is(err, errMailServer) { // no fault of the message, which waits no longer than the others
+			later = o.pausedUntil
+		}
+		at := models.Micros(later)
 		o.settle(ctx, func(tx models.DB) error { return models.PostponeMessage(tx, m.ID, at, err.Error()) })
 		log.Warn("mail not sent; it will be tried again", "error", err.Error())
 	}
@@ -133,7 +137,10 @@ func (o *Outbox) send(ctx context.Context, m models.Message) {
 // noteServer pauses the outbox while the mail server is down: the messages that
 // wait need not each find that out.
 func (o *Outbox) noteServer(now time.Time, err error) {
-	if !errors.Is(err, errMailServer) {
+	switch {
+	case errors.Is(err, errNothingToSay): // the server was not asked
+		return
+	case !errors.Is(err, errMailServer):
 		o.failures = 0
 		return
 	}

@@ -115,7 +115,7 @@ func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error)
 	if err != nil {
 		return TokenPair{}, err
 	}
-	s.events.record(ctx, "login", user.ID, "session_id", session.ID)
+	s.events.record(ctx, models.LoginEvent, user.ID, "session_id", session.ID)
 	return s.pair(user, session)
 }
 
@@ -153,9 +153,9 @@ func (s *SessionService) matches(ctx context.Context, user models.User, in Login
 // was typed.
 func loginKey(emailKey, usernameKey string) string { return "name:" + cmp.Or(emailKey, usernameKey) }
 
-// knows reports whether the account has a session from a client's address.
+// knows reports whether the account signed in before from a client's address.
 func (s *SessionService) knows(ctx context.Context, user models.User, address string) (bool, error) {
-	addresses, err := models.SessionAddresses(s.store.Read(ctx), user.ID)
+	addresses, err := models.LoginAddresses(s.store.Read(ctx), user.ID)
 	return address != "" && slices.ContainsFunc(addresses, func(a string) bool { return ClientKey(a) == ClientKey(address) }), err
 }
 

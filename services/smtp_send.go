@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/wneessen/go-mail/smtp"
 )
@@ -158,6 +159,8 @@ func meaningFor(step string, err error) error {
 		return errMailServer
 	case reply.Code >= 500 && step == "MAIL FROM": // the sender is a setting, and no message's fault
 		return errMailServer
+	case reply.Code >= 500 && step == "RCPT TO" && strings.HasPrefix(reply.Msg, "5.7."): // policy, such as relaying without a sign-in
+		return nil
 	case reply.Code >= 500:
 		return errMailRefused
 	}

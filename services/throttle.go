@@ -128,6 +128,15 @@ func (l *Limiter) Allow(key string) (retryAfter time.Duration, ok bool) {
 	return 0, true
 }
 
+// giveBack undoes an Allow whose request came to nothing.
+func (l *Limiter) giveBack(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if next, known := l.next.entries[key]; known {
+		l.next.entries[key] = next - l.spacing
+	}
+}
+
 // bounded is a map of at most so many keys. One more is never refused: others
 // are forgotten for it.
 type bounded[V any] struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -153,6 +154,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	if !actor.Authenticated() {
 		return UserView{}, ErrNotAuthenticated
 	}
+	patch.Email.To = strings.TrimSpace(patch.Email.To)
 	var view UserView
 	var before, attempted models.User
 	mails := s.accounts.outbox.post()

@@ -23,7 +23,7 @@ var cliCommands = map[string][]string{
 	"changepassword":  {"no-input"},
 	"user activate":   nil,
 	"user deactivate": nil,
-	"token create":    {"name", "permission", "expires", "reset"},
+	"token create":    {"name", "permission", "expires", "quiet", "reset"},
 	"token list":      nil,
 	"token revoke":    nil,
 	"outbox list":     {"public-url"},

@@ -150,7 +150,7 @@ func TestCLI_TokenListAndRevoke(t *testing.T) {
 	wantRefusedToken(t, tokens[1].do("GET", "/tasks", nil), services.CodeTokenNotValid)
 	tokens[0].do("GET", "/tasks", nil).want(http.StatusOK)
 	for _, id := range []string{"2", "99"} {
-		p.run("token", "revoke", id).want(1).prints("", "dueto: Not found.\n")
+		p.run("token", "revoke", id).want(1).prints("", "dueto: There is no API token "+id+".\n")
 	}
 	if o := p.run("token", "revoke", "x").want(2); !strings.Contains(o.stderr, `"x"`) || o.stdout != "" {
 		t.Errorf("%s printed %q, %q", o.what, o.stdout, o.stderr)

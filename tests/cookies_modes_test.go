@@ -232,7 +232,7 @@ func TestCookies_HaveTheirAttributes(t *testing.T) {
 					names, _ := cookiesOf(mode)
 					for _, name := range names {
 						if ages[name] == "0" {
-							ages[name] = "300"
+							ages[name] = "86400"
 						}
 					}
 					return ages
@@ -289,7 +289,7 @@ func TestCookies_NeverOutliveTheSession(t *testing.T) {
 			}
 		}
 	}
-	want(b.signIn("alice", oneCookie), 300, 3600)
+	want(b.signIn("alice", oneCookie), 3600, 3600)
 	a.Clock.Advance(58 * time.Minute)
 	r := b.page("POST", "/auth/refresh", nil).want(http.StatusOK)
 	want(r, 120, 120)

@@ -335,7 +335,7 @@ func TestMailBinary_OutboxCommandsWithoutMail(t *testing.T) {
 	a.do("POST", link, nil).wantDetail(http.StatusOK, "User activated.")
 	a.login("pending")
 
-	for id, complaint := range map[string]string{"1": "There is nothing left to say", "99": "Not found"} {
+	for id, complaint := range map[string]string{"1": "There is nothing left to say", "99": "There is no message 99"} {
 		o := p.run("outbox", "show", id).want(1)
 		if o.stdout != "" || !strings.Contains(o.stderr, complaint) {
 			t.Errorf("show %s prints %q, and %q", id, o.stdout, o.stderr)

@@ -216,3 +216,91 @@ func TestCLI_ANameThatIsAnothersAddressIsNotActedOn(t *testing.T) {
 	}
 	p.run("user", "promote", "root").want(0)
 }
+
+func TestLinks_TakeWhateverMailProgramsAdd(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	_, link := a.register("alice")
+	a.do("GET", link+"?utm_source=mail&utm_source=again", nil, header{"Accept", "text/html"}).want(http.StatusOK)
+	a.do("POST", link+"?utm_source=mail", nil).want(http.StatusOK)
+	a.do("GET", "/auth/password/reset/x?fbclid=1", nil).wantProblem(http.StatusUnauthorized, services.CodeTokenNotValid)
+	a.do("POST", "/auth/login?utm_source=mail", map[string]any{"username": "alice", "password": password}).wantFields("utm_source")
+}
+
+func TestThrottle_OptionsDoNotUseUpWhatTheyTellOf(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, func(c *config.Config) { c.Throttle = "on" })
+	for range 15 {
+		a.do("OPTIONS", "/auth/register", nil).want(http.StatusNoContent)
+	}
+	a.register("alice")
+}
+
+func TestLoginThrottle_KnowsAnAddressAfterItsSessionsAreGone(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, func(c *config.Config) { c.Throttle, c.TrustedProxies = "on", []string{"127.0.0.1"} })
+	boss := a.staff("boss")
+	boss.do("POST", "/users", map[string]any{"username": "alice", "email": "alice@example.com", "password": password}).want(http.StatusCreated)
+	login := func(from, password string) *response {
+		return a.do("POST", "/auth/login", map[string]any{"username": "alice", "password": password}, header{"X-Forwarded-For", from})
+	}
+	first := &person{app: a}
+	first.setTokens(login("203.0.113.1", password).want(http.StatusOK))
+	first.do("DELETE", "/auth/sessions?all=true", nil).want(http.StatusNoContent)
+	login("203.0.113.2", password).want(http.StatusOK) // removes the rows of sessions that are over
+	for n := range 12 {
+		login(fmt.Sprintf("198.51.100.%d", n), "wrong wrong wrong")
+	}
+	login("203.0.113.3", password).wantProblem(http.StatusTooManyRequests, services.CodeThrottled)
+	login("203.0.113.1", password).want(http.StatusOK)
+}
+
+func TestMailLimits_DoNotCountWhatWasNotWritten(t *testing.T) {
+	t.Parallel()
+	a, mails := throttledMail(t)
+	boss := a.staff("boss")
+	boss.do("POST", "/users", map[string]any{"username": "alice", "email": "alice@example.com", "password": password}).want(http.StatusCreated)
+	execSQL(t, a.DBFile, "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'no room'); END")
+	reset := map[string]any{"email": "alice@example.com"}
+	a.do("POST", "/auth/password/reset", reset).want(http.StatusInternalServerError)
+	execSQL(t, a.DBFile, "DROP TRIGGER full")
+	a.do("POST", "/auth/password/reset", reset).want(http.StatusAccepted)
+	mails.waitFor("alice@example.com", 1)
+}
+
+func TestCookies_AreTakenAwayWhereTheSessionEnds(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]struct {
+		path string
+		body any
+	}{
+		"all sessions": {"/auth/sessions?all=true", nil},
+		"this session": {"/auth/sessions/2", nil},
+		"the account":  {"/users/me", map[string]any{"password": password}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(t)
+			a.user("alice")
+			login := a.do("POST", "/auth/login", map[string]any{"username": "alice", "password": password, "mode": "one-cookie"}).want(http.StatusOK)
+			values := map[string]string{}
+			for _, c := range (&http.Response{Header: login.Header}).Cookies() {
+				values[c.Name] = c.Value
+			}
+			r := a.do("DELETE", end.path, end.body, header{"Cookie", "jwt_access=" + values["jwt_access"]}, header{"X-CSRFToken", values["csrftoken"]}).want(http.StatusNoContent)
+			if gone := (&http.Response{Header: r.Header}).Cookies(); len(gone) != 5 || gone[0].MaxAge >= 0 {
+				t.Errorf("the cookies are %v", r.Header["Set-Cookie"])
+			}
+		})
+	}
+}
+
+func TestTokenCreate_QuietPrintsTheKeyAlone(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	p.superuser("root")
+	o := p.run("token", "create", "root", "--quiet").want(0)
+	if key, ok := strings.CutSuffix(o.stdout, "\n"); !ok || !strings.HasPrefix(key, "dueto_") || strings.ContainsAny(key, " \n") {
+		t.Errorf("it prints %q", o.stdout)
+	}
+}
