@@ -30,19 +30,33 @@ var scanEvent = scanner[SecurityEvent]{8, func(e *SecurityEvent, b *rowBuffer) {
 	e.ByID, e.SessionID, e.Address, e.RequestID = b.nullInt64(4), b.nullInt64(5), b.string(6), b.string(7)
 }}
 
-// AddSecurityEvent inserts the event, unless its account is gone, and forgets
-// all but the last so many of its kind: of each kind apart, so that a flood of
-// failed logins does not wash away the rest.
+// AddSecurityEvent inserts the event, and forgets all but the last so many of
+// its kind: of each kind apart, so that a flood of failed logins does not wash
+// away the rest. Where there is no such account nothing stays, at the same
+// price: how busy the store is afterwards must not tell that there is one.
 func AddSecurityEvent(tx DB, e SecurityEvent, keep int) error {
-	err := tx.exec(`INSERT INTO security_events (user_id, event, at, by_id, session_id, address, request_id)
+	n, err := tx.execCount(`INSERT INTO security_events (user_id, event, at, by_id, session_id, address, request_id)
 		SELECT id, ?, ?, ?, ?, ?, ? FROM users WHERE id = ?`,
 		e.Event, e.At, e.ByID, e.SessionID, e.Address, e.RequestID, e.UserID)
 	if err != nil {
 		return fmt.Errorf("add security event: %w", err)
 	}
+	if n == 0 {
+		return addNoEvent(tx, e)
+	}
 	return tx.exec(`DELETE FROM security_events WHERE user_id = ? AND event = ? AND id <=
 		(SELECT id FROM security_events WHERE user_id = ? AND event = ? ORDER BY id DESC LIMIT 1 OFFSET ?)`,
 		e.UserID, e.Event, e.UserID, e.Event, keep)
+}
+
+// addNoEvent inserts an event, under any account, and removes it.
+func addNoEvent(tx DB, e SecurityEvent) error {
+	err := tx.exec(`INSERT INTO security_events (user_id, event, at, by_id, session_id, address, request_id)
+		SELECT id, '', ?, ?, ?, ?, ? FROM users ORDER BY id LIMIT 1`, e.At, e.ByID, e.SessionID, e.Address, e.RequestID)
+	if err != nil {
+		return fmt.Errorf("add no security event: %w", err)
+	}
+	return tx.exec("DELETE FROM security_events WHERE id = (SELECT max(id) FROM security_events) AND event = ''")
 }
 
 var eventSorts = sortColumns[SecurityEvent]{

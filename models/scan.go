@@ -50,3 +50,17 @@ func one[T any](db DB, scan scanner[T], query string, args ...any) (row T, err e
 	}, query, args...)
 	return row, err
 }
+
+// all reads the few rows that a key finds.
+func all[T any](db DB, scan scanner[T], query string, args ...any) (rows []T, err error) {
+	buffer := newRowBuffer(scan.columns)
+	err = few(db, func(r *sql.Rows) error {
+		err := buffer.read(r)
+		if err == nil {
+			rows = append(rows, *new(T))
+			scan.fill(&rows[len(rows)-1], buffer)
+		}
+		return err
+	}, query, args...)
+	return rows, err
+}

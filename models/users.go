@@ -58,22 +58,19 @@ func UserByUsernameKey(db DB, key string) (User, error) {
 // UserByEmailKey gives the account with that canonical address, or ErrNotFound.
 func UserByEmailKey(db DB, key string) (User, error) { return userWhere(db, "email_key = ?", key) }
 
-func userWhere(db DB, condition string, args ...any) (User, error) {
-	var u User
-	if err := db.gorm().Where(condition, args...).Take(&u).Error; err != nil {
-		return User{}, translate(err)
-	}
-	return u, nil
+func userWhere(db DB, condition string, arg any) (User, error) {
+	return one(db, scanUser, "SELECT "+userColumns+" FROM users WHERE "+condition, arg)
 }
 
 // UserByLogin gives the account that a login name means, or ErrNotFound. Where
 // one account has it as its name and another as its address, a confirmed
 // address comes first.
 func UserByLogin(db DB, usernameKey, emailKey string) (User, error) {
-	var found []User
-	err := db.gorm().Where("username_key = ? OR email_key = ?", usernameKey, emailKey).Find(&found).Error
+	// Past the mapper, of which a look-up that finds nothing takes less: with
+	// enough logins one could tell.
+	found, err := all(db, scanUser, "SELECT "+userColumns+" FROM users WHERE username_key = ? OR email_key = ?", usernameKey, emailKey)
 	if err != nil {
-		return User{}, translate(err)
+		return User{}, err
 	}
 	var byName, byPendingEmail *User
 	for i, u := range found {
