@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -35,10 +36,19 @@ type serveCmd struct {
 // dozens of times a second.
 const gcPercent = 400
 
+// minProcs is how many threads may run Go at once even on one processor: while
+// one hashes a password for a quarter of a second, the kernel lets another
+// answer in between. Go by itself would change over every 10 ms at most.
+const minProcs = 2
+
 // Run serves until the context ends, then finishes what has begun.
 func (cmd *serveCmd) Run(e *env) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	// Where there are enough it is not called: Go then keeps to a container's limit.
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) < minProcs {
+		runtime.GOMAXPROCS(minProcs)
 	}
 	cfg := cmd.Config
 	if err := e.checked(&cfg); err != nil {

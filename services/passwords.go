@@ -22,7 +22,8 @@ const (
 	hashWait  = 3 * time.Second
 )
 
-// Passwords hashes and compares passwords, a few at a time.
+// Passwords hashes and compares passwords, a few at a time, on threads that give
+// way to the rest of the server.
 type Passwords struct {
 	cost    int
 	slots   chan struct{}
@@ -43,7 +44,8 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer release()
-	hash, err := bcrypt.GenerateFromPassword(prehash(password), p.cost)
+	var hash []byte
+	givingWay(func() { hash, err = bcrypt.GenerateFromPassword(prehash(password), p.cost) })
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
 	}
@@ -63,7 +65,7 @@ func (p *Passwords) Compare(ctx context.Context, stored, password string) (bool,
 	if !known {
 		hash = dummy(p.cost)
 	}
-	err = bcrypt.CompareHashAndPassword([]byte(hash), prehash(password))
+	givingWay(func() { err = bcrypt.CompareHashAndPassword([]byte(hash), prehash(password)) })
 	if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
 		return false, fmt.Errorf("compare password: %w", err)
 	}
