@@ -130,7 +130,7 @@ func (ck Cookies) ClearSent(c *gin.Context) {
 }
 
 func (ck Cookies) set(c *gin.Context, name, value string, lasts time.Duration) {
-	ck.write(c, name, value, max(1, int(lasts.Seconds())))
+	ck.write(c, name, value, max(1, int(lasts.Round(time.Second).Seconds())))
 }
 
 func (ck Cookies) unset(c *gin.Context, name string) { ck.write(c, name, "", -1) }

@@ -281,15 +281,17 @@ func TestCookies_DieWithTheAccount(t *testing.T) {
 		b.page("DELETE", "/users/me", nil).wantFields("password")
 		b.page("DELETE", "/users/me", map[string]any{"password": "not the password"}).wantFields("password")
 		b.wantSignedIn(alice.ID)
-		b.page("DELETE", "/users/me", map[string]any{"password": password}).want(http.StatusNoContent)
+		other := alice.signedIn("alice", mode)
+		b.wantCleared(b.page("DELETE", "/users/me", map[string]any{"password": password}).want(http.StatusNoContent))
+		b.do("GET", "/tasks", nil).want(http.StatusOK)
 
-		wantRefusedToken(t, b.do("GET", "/tasks", nil), services.CodeUserInactive)
-		wantRefusedToken(t, b.page("POST", "/auth/refresh", nil), services.CodeUserInactive)
+		wantRefusedToken(t, other.do("GET", "/tasks", nil), services.CodeUserInactive)
+		wantRefusedToken(t, other.page("POST", "/auth/refresh", nil), services.CodeUserInactive)
 		alice.wantSignedOut(services.CodeUserInactive)
 		if r := alice.app.do("GET", "/tasks", nil, apiToken); r.Status != http.StatusUnauthorized {
 			t.Errorf("the API token of a deleted account gets %d", r.Status)
 		}
-		b.wantCleared(b.page("POST", "/auth/logout", nil).want(http.StatusNoContent))
-		b.do("GET", "/tasks", nil).want(http.StatusOK)
+		other.wantCleared(other.page("POST", "/auth/logout", nil).want(http.StatusNoContent))
+		other.do("GET", "/tasks", nil).want(http.StatusOK)
 	})
 }

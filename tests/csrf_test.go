@@ -278,7 +278,8 @@ func TestCSRF_TokenIsOneSessionsForAsLongAsItLasts(t *testing.T) {
 			}
 			b.wantSignedIn(alice.ID)
 		}
-		gone := cookies("jwt_refresh="+b.cookie("jwt_refresh"), "jwt_access="+b.access(), "jwt_access_token="+b.access())
+		_, access := cookiesOf(mode)
+		gone := cookies("jwt_refresh="+b.cookie("jwt_refresh"), access+"="+b.access())
 		b.page("POST", "/auth/logout", nil).want(http.StatusNoContent)
 		wantRefusedToken(t, alice.app.do("POST", "/tasks", map[string]any{"title": "One"}, gone, csrfToken(token)), services.CodeTokenNotValid)
 		wantRefusedToken(t, alice.app.do("POST", "/auth/refresh", nil, gone, csrfToken(token)), services.CodeTokenNotValid)
