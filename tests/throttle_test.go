@@ -61,7 +61,6 @@ func TestThrottle_HoldsAnAddressToEachRate(t *testing.T) {
 		"POST /auth/verify":             {60, time.Second},
 		"POST /auth/logout":             {60, time.Second},
 		"HEAD /auth/activate/some-link": {60, 0},
-		"OPTIONS /auth/login":           {30, 2 * time.Second},
 		"GET /tasks":                    {500, time.Second},
 		"DELETE /nowhere":               {500, time.Second},
 		"GET /auth/login":               {500, time.Second}, // there is no such method
