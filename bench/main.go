@@ -37,7 +37,7 @@ func main() {
 	flag.DurationVar(&o.warmup, "warmup", 200*time.Millisecond, "how long a server is driven before it is measured")
 	flag.IntVar(&o.tasks, "tasks", 100_000, "tasks in the database")
 	flag.IntVar(&o.clients, "clients", 32, "connections")
-	flag.StringVar(&o.only, "only", "", "workloads to run, comma-separated: "+strings.Join(names(workloads(1)), ","))
+	flag.StringVar(&o.only, "only", "", "workloads to run, comma-separated: "+strings.Join(names(workloads(1), parts()), ","))
 	flag.StringVar(&o.dir, "dir", "", "folder for the databases, on the kind of disk to be measured; default: the temporary folder")
 	flag.StringVar(&o.out, "out", filepath.Join("bench", "RESULTS.md"), "file for the results; empty for none")
 	flag.BoolVar(&o.quick, "quick", false, "two short rounds, and no file")
@@ -54,30 +54,48 @@ func main() {
 	}
 }
 
-func names(list []workload) (names []string) {
+// part is a measurement of Dueto alone, on servers of its own. It gives its
+// section of the report.
+type part struct {
+	name string
+	run  func(*stand, context.Context, options) (section string, err error)
+}
+
+func parts() []part {
+	return []part{
+		{"timing", (*stand).timing},
+		{"flood", (*stand).flood},
+	}
+}
+
+func names(list []workload, parts []part) (names []string) {
 	for _, w := range list {
 		names = append(names, w.name)
+	}
+	for _, p := range parts {
+		names = append(names, p.name)
 	}
 	return names
 }
 
-// chosen gives the workloads that were asked for.
-func (o options) chosen() ([]workload, error) {
-	all := workloads(o.clients)
+// chosen gives the workloads and parts that were asked for.
+func (o options) chosen() ([]workload, []part, error) {
+	all, alone := workloads(o.clients), parts()
 	if o.only == "" {
-		return all, nil
+		return all, alone, nil
 	}
-	wanted := strings.Split(o.only, ",")
+	wanted, known := strings.Split(o.only, ","), names(all, alone)
 	for _, name := range wanted {
-		if !slices.Contains(names(all), name) {
-			return nil, fmt.Errorf("there is no workload %q; there are: %s", name, strings.Join(names(all), ", "))
+		if !slices.Contains(known, name) {
+			return nil, nil, fmt.Errorf("there is no workload %q; there are: %s", name, strings.Join(known, ", "))
 		}
 	}
-	return slices.DeleteFunc(all, func(w workload) bool { return !slices.Contains(wanted, w.name) }), nil
+	return slices.DeleteFunc(all, func(w workload) bool { return !slices.Contains(wanted, w.name) }),
+		slices.DeleteFunc(alone, func(p part) bool { return !slices.Contains(wanted, p.name) }), nil
 }
 
 func run(ctx context.Context, o options) (err error) {
-	chosen, err := o.chosen()
+	chosen, alone, err := o.chosen()
 	if err != nil {
 		return err
 	}
@@ -107,7 +125,15 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	text := r.markdown(o, s)
+	var sections strings.Builder
+	for _, p := range alone {
+		section, err := p.run(s, ctx, o)
+		if err != nil {
+			return interrupted(ctx, err)
+		}
+		sections.WriteString(section)
+	}
+	text := r.markdown(o, s, sections.String())
 	fmt.Print(text)
 	if o.out == "" {
 		return nil
@@ -128,6 +154,8 @@ func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", 
 // stand is everything that runs during the measurement.
 type stand struct {
 	dir     string
+	dueto   string // the program
+	seeded  string // the database file that each server has a copy of
 	cpus    processors
 	servers map[string]*server
 	plan    *plan
@@ -150,8 +178,8 @@ func (s *stand) prepare(ctx context.Context, tasks int) error {
 		}
 		programs[name] = program
 	}
-	seeded := filepath.Join(s.dir, "seeded.db")
-	if err := seedDatabase(ctx, seeded, tasks, time.Now()); err != nil {
+	s.dueto, s.seeded = programs[dueto], filepath.Join(s.dir, "seeded.db")
+	if err := seedDatabase(ctx, s.seeded, tasks, time.Now()); err != nil {
 		return err
 	}
 	if err := s.cpus.pinSelf(); err != nil {
@@ -160,7 +188,7 @@ func (s *stand) prepare(ctx context.Context, tasks int) error {
 	const secret = "kV8rT2nQ5xW9zB4mL7cJ1hF6gD3sA0pY8uE5iO2tR7" //nolint:gosec // guards random titles
 	for _, name := range []string{dueto, floor, floorGrouped} {
 		file := filepath.Join(s.dir, name+".db")
-		if err := copyFile(file, seeded); err != nil {
+		if err := copyFile(file, s.seeded); err != nil {
 			return err
 		}
 		var err error
@@ -199,6 +227,21 @@ func (s *stand) prepare(ctx context.Context, tasks int) error {
 	}
 	s.fsync, err = timeFsync(s.dir)
 	return err
+}
+
+// startDueto starts another Dueto, on processors of its own choice and with a
+// database of its own, to which more is added before, if there is more.
+func (s *stand) startDueto(ctx context.Context, cpus, name string, more func(file string) error, env ...string) (*server, error) {
+	file := filepath.Join(s.dir, name+".db")
+	if err := copyFile(file, s.seeded); err != nil {
+		return nil, err
+	}
+	if more != nil {
+		if err := more(file); err != nil {
+			return nil, err
+		}
+	}
+	return startOn(ctx, cpus, s.dir, name, env, s.dueto, "--addr=127.0.0.1:0", "--database=sqlite:"+file)
 }
 
 // startConstant gives it answers as long as Dueto's.

@@ -103,41 +103,14 @@ func (r *results) ratio(w workload, figure func(sample) float64, of, to string) 
 
 var columns = []string{constant, floor, floorGrouped, dueto}
 
-func (r *results) markdown(o options, s *stand) string {
+func (r *results) markdown(o options, s *stand, sections string) string {
 	var b strings.Builder
+	b.WriteString("# What Dueto reaches\n\n")
+	if len(r.chosen) > 0 {
+		r.tables(&b, o)
+	}
+	b.WriteString(sections)
 	version, _, _ := sqlite3.Version()
-	fmt.Fprintf(&b, "# What Dueto reaches\n\nRequests per second that were answered, medians of %d rounds of %s in which the servers took turns.\n"+
-		"Each server alone on one processor (GOMAXPROCS=1), the load on another, %d connections, %d accounts, %d tasks.\n"+
-		"Only the ratios travel between machines. Repeat it with `go run ./bench` (`-quick` for a first look, `-help` for the rest).\n\n",
-		o.rounds, o.duration, o.clients, accounts, o.tasks)
-	fmt.Fprintf(&b, "- `constant`: bare net/http, a body of the same length that is always the same.\n"+
-		"- `floor`: the same answers and the same durability from the same data, by hand on net/http, database/sql and the SQLite driver; one commit a write.\n"+
-		"- `floor-grouped`: the same, waiting writes committed together.\n- `dueto`: the binary as users run it, with its log in a file.\n\n"+
-		"The last column is dueto / floor again, from the processor time that each spent on a request: other programs on the machine disturb it less, waiting for the disk is not in it.\n\n")
-	row(&b, append(append([]string{"work"}, columns...), "dueto / floor", "dueto / grouped", "dueto / constant", "by processor time")...)
-	row(&b, slices.Repeat([]string{"---"}, len(columns)+5)...)
-	for _, w := range r.chosen {
-		cells := []string{w.title}
-		for _, name := range columns {
-			cells = append(cells, r.cell(w, name, func(s []sample) string {
-				return fmt.Sprintf("%.0f", median(s, func(s sample) float64 { return s.perSecond }))
-			}))
-		}
-		row(&b, append(cells, r.ratio(w, rate, dueto, floor), r.ratio(w, rate, dueto, floorGrouped),
-			r.ratio(w, rate, dueto, constant), r.ratio(w, cost, floor, dueto))...)
-	}
-	b.WriteString("\nLatency p50 / p99 in ms, and the server's processor time for a request in µs:\n\n")
-	row(&b, append([]string{"work"}, columns...)...)
-	row(&b, slices.Repeat([]string{"---"}, len(columns)+1)...)
-	for _, w := range r.chosen {
-		cells := []string{w.title}
-		for _, name := range columns {
-			cells = append(cells, r.cell(w, name, latencies))
-		}
-		row(&b, cells...)
-	}
-	b.WriteByte('\n')
-	r.refusals(&b)
 	pinned := "pinned"
 	if s.cpus.server == "" {
 		pinned = "not pinned"
@@ -145,6 +118,42 @@ func (r *results) markdown(o options, s *stand) string {
 	fmt.Fprintf(&b, "Measured with %s on %s/%s, %d processors (%s), SQLite %s; an fsync of 4 kB took %s.\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), pinned, version, s.fsync.Round(time.Microsecond))
 	return b.String()
+}
+
+// tables are what the rounds gave.
+func (r *results) tables(b *strings.Builder, o options) {
+	fmt.Fprintf(b, "Requests per second that were answered, medians of %d rounds of %s in which the servers took turns.\n"+
+		"Each server alone on one processor (GOMAXPROCS=1), the load on another, %d connections, %d accounts, %d tasks.\n"+
+		"Only the ratios travel between machines. Repeat it with `go run ./bench` (`-quick` for a first look, `-help` for the rest).\n\n",
+		o.rounds, o.duration, o.clients, accounts, o.tasks)
+	fmt.Fprintf(b, "- `constant`: bare net/http, a body of the same length that is always the same.\n"+
+		"- `floor`: the same answers and the same durability from the same data, by hand on net/http, database/sql and the SQLite driver; one commit a write.\n"+
+		"- `floor-grouped`: the same, waiting writes committed together.\n- `dueto`: the binary as users run it, with its log in a file.\n\n"+
+		"The last column is dueto / floor again, from the processor time that each spent on a request: other programs on the machine disturb it less, waiting for the disk is not in it.\n\n")
+	row(b, append(append([]string{"work"}, columns...), "dueto / floor", "dueto / grouped", "dueto / constant", "by processor time")...)
+	row(b, slices.Repeat([]string{"---"}, len(columns)+5)...)
+	for _, w := range r.chosen {
+		cells := []string{w.title}
+		for _, name := range columns {
+			cells = append(cells, r.cell(w, name, func(s []sample) string {
+				return fmt.Sprintf("%.0f", median(s, func(s sample) float64 { return s.perSecond }))
+			}))
+		}
+		row(b, append(cells, r.ratio(w, rate, dueto, floor), r.ratio(w, rate, dueto, floorGrouped),
+			r.ratio(w, rate, dueto, constant), r.ratio(w, cost, floor, dueto))...)
+	}
+	b.WriteString("\nLatency p50 / p99 in ms, and the server's processor time for a request in µs:\n\n")
+	row(b, append([]string{"work"}, columns...)...)
+	row(b, slices.Repeat([]string{"---"}, len(columns)+1)...)
+	for _, w := range r.chosen {
+		cells := []string{w.title}
+		for _, name := range columns {
+			cells = append(cells, r.cell(w, name, latencies))
+		}
+		row(b, cells...)
+	}
+	b.WriteByte('\n')
+	r.refusals(b)
 }
 
 func row(b *strings.Builder, cells ...string) {

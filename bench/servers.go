@@ -28,9 +28,14 @@ type server struct {
 
 func (s *server) addr() string { return strings.TrimPrefix(s.url, "http://") }
 
-// processors are where the server and the load generator run. Both are empty
+// processors are where the server and the load generator run. All are empty
 // where there is nothing to pin or to pin with.
-type processors struct{ server, generator string }
+type processors struct {
+	server, generator string
+	// pair is for a server that has two: the generator's is one of them where
+	// there is no third.
+	pair string
+}
 
 // findProcessors picks the first two that this process may use.
 func findProcessors() (processors, string) {
@@ -45,7 +50,7 @@ func findProcessors() (processors, string) {
 	if m := regexp.MustCompile(`Cpus_allowed_list:\s*(\S+)`).FindSubmatch(status); m != nil {
 		allowed = expand(string(m[1]))
 	}
-	return processors{allowed[0], allowed[1]}, ""
+	return processors{allowed[0], allowed[1], allowed[0] + "," + allowed[min(2, len(allowed)-1)]}, ""
 }
 
 // expand turns a list such as 0,2-4 into its members.
@@ -79,8 +84,13 @@ func (p processors) pinSelf() error {
 
 // start runs a program on the servers' processor and waits until it listens.
 func (p processors) start(ctx context.Context, dir, name string, env []string, program string, args ...string) (*server, error) {
-	if p.server != "" {
-		args = append([]string{"-c", p.server, program}, args...)
+	return startOn(ctx, p.server, dir, name, append(env, "GOMAXPROCS=1"), program, args...)
+}
+
+// startOn is start on given processors, all where none are given.
+func startOn(ctx context.Context, cpus, dir, name string, env []string, program string, args ...string) (*server, error) {
+	if cpus != "" {
+		args = append([]string{"-c", cpus, program}, args...)
 		program = "taskset"
 	}
 	s := &server{name: name, log: filepath.Join(dir, name+".log"), ended: make(chan error, 1)}
@@ -91,7 +101,7 @@ func (p processors) start(ctx context.Context, dir, name string, env []string, p
 	defer func() { _ = log.Close() }()
 	s.cmd = exec.CommandContext(ctx, program, args...) //nolint:gosec // programs of ours
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = dir, log, log
-	s.cmd.Env = append(plainEnvironment(), append(env, "GOMAXPROCS=1")...)
+	s.cmd.Env = append(plainEnvironment(), env...)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = 5 * time.Second
 	if err := s.cmd.Start(); err != nil {
