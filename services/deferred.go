@@ -12,6 +12,9 @@ import (
 const (
 	// maxDeferred bounds the writes that wait; more are dropped.
 	maxDeferred = 10_000
+	// deferPause lets the answer out first, and the next request in: what is
+	// written behind an answer must not be felt by who asks again at once.
+	deferPause = 5 * time.Millisecond
 	// flushPatience is how long a reader waits for what was deferred before.
 	flushPatience = time.Second
 )
@@ -50,6 +53,7 @@ func (d *Deferred) add(write func(models.DB) error) {
 // drain writes what is queued, all that waits at once, until nothing is.
 func (d *Deferred) drain() {
 	for {
+		time.Sleep(deferPause)
 		d.mu.Lock()
 		batch := d.queue
 		d.queue = nil

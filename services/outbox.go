@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"time"
 
 	"dueto/models"
@@ -44,6 +45,10 @@ func NewOutbox(store *models.Store, tokens *Tokens, cfg OutboxConfig) *Outbox {
 
 // Sends reports whether a mail server is set up.
 func (o *Outbox) Sends() bool { return o.cfg.Mailer != nil }
+
+// wakeDelay is the shortest time between a message and its sending; the longest
+// is twice that.
+const wakeDelay = 40 * time.Millisecond
 
 // Wake has Run look for messages now.
 func (o *Outbox) Wake() {
@@ -84,7 +89,9 @@ func (p *post) addNothing(tx models.DB) error {
 // committed is called once the transaction is.
 func (p *post) committed(ctx context.Context) {
 	if p.outbox.Sends() {
-		p.outbox.Wake()
+		// Not at once: a mail that goes out would be felt by who asks again, and
+		// tell that there is somebody to write to.
+		time.AfterFunc(wakeDelay+mathrand.N(wakeDelay), p.outbox.Wake) //nolint:gosec // no secret
 		return
 	}
 	for _, m := range p.added {
