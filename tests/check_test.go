@@ -240,11 +240,12 @@ func TestCheck_FullDiskIsFound(t *testing.T) {
 
 func TestCheck_RootIsFound(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("not root")
+	var want []string
+	if os.Geteuid() == 0 {
+		want = []string{"warning process.root"}
 	}
 	p := newProgram(t)
-	if found, o := p.check(t); !slices.Equal(found, []string{"warning process.root"}) {
+	if found, o := p.check(t); !slices.Equal(found, want) {
 		t.Errorf("found %q:\n%s", found, o.stdout)
 	}
 }

@@ -47,7 +47,7 @@ func TestLogCheck_FindsWhatMustNotBeLogged(t *testing.T) {
 	}
 	for _, line := range []string{
 		`{"level":"INFO","msg":"request","method":"GET","route":"/auth/activate/:token","status":200,"request_id":"4G33765M7RJTZM23I6NJZBBJ5D"}`,
-		"/root/go/pkg/mod/github.com/gin-gonic/gin@v1.12.0/context.go:185 +0x2b",
+		"/srv/go/pkg/mod/github.com/gin-gonic/gin@v1.12.0/context.go:185 +0x2b",
 		"/go/pkg/mod/golang.org/x/net@v0.57.1-0.20260101120000-abcdefabcdef/http2/server.go:1",
 		`msg="made a secret" file=dueto.secret`, "listening on http://127.0.0.1:8000", "DUETO_SECRET_FILE=dueto.secret",
 	} {
