@@ -72,10 +72,10 @@ func (s *AccountService) resettable(db models.DB, token string) (models.User, er
 }
 
 // ConfirmReset sets a new password and ends all sessions and API tokens of the
-// account; one that waited for its confirmation is confirmed by it. Whoever has the link may call
-// it, once. It fails with CodeTokenExpired,
-// CodeTokenNotValid (used, or made for another address or password too),
-// CodeUserInactive, CodeInvalid or CodeBusy.
+// account; one that waited for its confirmation is confirmed by it. Whoever has
+// the link may call it, once. It fails with CodeTokenExpired, CodeTokenNotValid
+// (used, or made for another address or password too), CodeUserInactive,
+// CodeInvalid or CodeBusy.
 func (s *AccountService) ConfirmReset(ctx context.Context, token, password string) error {
 	user, err := s.resettable(s.store.Read(ctx), token)
 	if err != nil {

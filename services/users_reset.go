@@ -7,6 +7,11 @@ import (
 	"dueto/models"
 )
 
+// forcedReset counts resets that are forced apart from those that anybody may
+// ask for: a flood of the latter must not keep staff from an account that was
+// broken into.
+const forcedReset MailKind = "forced password reset"
+
 // ForceReset takes an account's password away, ends its sessions and API tokens,
 // and has a link sent by which its owner sets a new one. Staff may call it, and
 // those with users.change where PATCH would let them; not for oneself. It fails
@@ -19,7 +24,7 @@ func (s *UserService) ForceReset(ctx context.Context, actor Actor, id int64) err
 	mails := s.accounts.outbox.post()
 	counted := false // however often the transaction is run
 	mayWrite := func(emailKey string) error {
-		if wait, ok := s.accounts.limits.count(MailPasswordReset, emailKey); !counted && !ok {
+		if wait, ok := s.accounts.limits.count(forcedReset, emailKey); !counted && !ok {
 			return Throttled(wait)
 		}
 		counted = true
