@@ -133,6 +133,11 @@ const minFree = 100 << 20
 // disk looks at where the database's folder is.
 func (f *findings) disk(folder string) {
 	d, known := diskOf(folder)
+	f.judge(folder, d, known)
+}
+
+// judge says what is wrong with the disk of a folder.
+func (f *findings) judge(folder string, d disk, known bool) {
 	switch {
 	case !known:
 		f.add(config.Info, "database.disk", "", "Whether %s is on a network file system, and what room there is, cannot be told here.", folder)

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,6 +92,32 @@ func TestCheck_ReportIsByLevelAndFailsFromTheOneAskedFor(t *testing.T) {
 			if err := tt.list.report(&env{stdout: &out}, level); !errors.Is(err, want) || out.String() != tt.want {
 				t.Errorf("%s: %v and\n%s\nwant %v and\n%s", level, err, out.String(), want, tt.want)
 			}
+		}
+	}
+}
+
+func TestJudge_SaysWhatIsWrongWithADisk(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		disk  disk
+		known bool
+		want  []string
+	}{
+		"room enough":     {disk{free: minFree}, true, nil},
+		"a byte short":    {disk{free: minFree - 1}, true, []string{"database.space"}},
+		"network":         {disk{kind: "NFS", free: minFree}, true, []string{"database.network"}},
+		"network, full":   {disk{kind: "NFS"}, true, []string{"database.network", "database.space"}},
+		"behind FUSE":     {disk{kind: fuse, free: minFree}, true, []string{"database.fuse"}},
+		"not to be known": {disk{}, false, []string{"database.disk"}},
+	} {
+		var list findings
+		list.judge("/data", test.disk, test.known)
+		var got []string
+		for _, f := range list {
+			got = append(got, f.ID)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
 }

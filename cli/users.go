@@ -53,7 +53,7 @@ func (cmd *userListCmd) Run(e *env) error {
 // active tells an account that waits for its confirmation from one that an
 // operator deactivated.
 func active(u models.User) string {
-	if !u.ActivatedAt.Valid && !u.DisabledAt.Valid {
+	if u.Pending() {
 		return "not yet"
 	}
 	return yesNo(u.Active())

@@ -57,8 +57,9 @@ func (ck Cookies) Refresh(r *http.Request) (services.Credential, bool, error) {
 	return fromCookie(r, services.TokenRefresh, refreshCookie)
 }
 
-// fromCookie takes a token out of the one cookie of some names. A browser sends cookies by itself:
-// whatever may change something needs a proof that a page of ours asked for it.
+// fromCookie takes a token out of the one cookie of some names. A browser sends
+// cookies by itself: whatever may change something needs a proof that a page of
+// ours asked for it.
 func fromCookie(r *http.Request, kind services.TokenKind, names ...string) (services.Credential, bool, error) {
 	found := cookieValues(r, names)
 	switch len(found) {
@@ -138,20 +139,12 @@ func (ck Cookies) unset(c *gin.Context, name string) { ck.write(c, name, "", -1)
 func (ck Cookies) write(c *gin.Context, name, value string, maxAge int) {
 	path := ck.Path
 	if name == refreshCookie {
-		path = ck.RefreshPath()
+		path = strings.TrimSuffix(ck.Path, "/") + "/auth" // alone where it is needed
 	}
 	http.SetCookie(c.Writer, &http.Cookie{ //nolint:gosec // Secure follows the public URL; scripts read two of them by design
 		Name: name, Value: value, Path: path, MaxAge: maxAge, Secure: ck.Secure,
 		HttpOnly: name != payloadCookie && name != csrfCookie, SameSite: http.SameSiteLaxMode,
 	})
-}
-
-// RefreshPath is where alone the refresh token's cookie is sent.
-func (ck Cookies) RefreshPath() string {
-	if ck.Path == "/" {
-		return "/auth"
-	}
-	return ck.Path + "/auth"
 }
 
 // CrossOrigin refuses what pages of other sites have browsers send, by any

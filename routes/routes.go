@@ -48,6 +48,10 @@ type Deps struct {
 	Services *Services
 }
 
+// site gives the public URL without a slash at its end: what is made from it does
+// not differ by one.
+func (d Deps) site() string { return strings.TrimRight(d.Config.PublicURL, "/") }
+
 func throttled(c config.Config) bool { return c.Throttle == "on" }
 
 // app holds the handlers that the table names.
@@ -79,14 +83,13 @@ func New(d Deps) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	public, err := url.Parse(d.Config.PublicURL)
+	public, err := url.Parse(d.site())
 	if err != nil || public.Host == "" {
 		return nil, fmt.Errorf("public URL %q: not absolute", d.Config.PublicURL)
 	}
-	prefix := strings.TrimRight(public.Path, "/") // decoded, as the router matches
-	links := handlers.NewLinks(strings.TrimRight(d.Config.PublicURL, "/"))
+	prefix := public.Path // decoded, as the router matches
+	links := handlers.NewLinks(d.site())
 	cookies := middleware.Cookies{Path: cmp.Or(public.EscapedPath(), "/"), Secure: public.Scheme == "https", Modes: d.Config.AuthModes}
-	cookies.Path = cmp.Or(strings.TrimRight(cookies.Path, "/"), "/")
 	paging := handlers.Paging{Default: d.Config.PageSize, Max: d.Config.MaxPageSize}
 	a := &app{
 		jwks:   handlers.JWKS(svc.Keys.JWKS),

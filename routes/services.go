@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 	"runtime"
-	"strings"
 	"time"
 
 	"dueto/services"
@@ -33,7 +32,7 @@ func NewServices(d Deps) (*Services, error) {
 		return nil, err
 	}
 	tokens, err := services.NewTokens(services.TokenConfig{
-		Keys: keys, Issuer: strings.TrimRight(d.Config.PublicURL, "/"),
+		Keys: keys, Issuer: d.site(),
 		AccessTTL: d.Config.AccessTTL, RefreshTTL: d.Config.RefreshTTL,
 		ActivationTTL: d.Config.ActivationTTL, ResetTTL: d.Config.ResetTTL, Now: d.Now,
 	})
@@ -78,7 +77,7 @@ var linkPaths = map[services.TokenKind]string{
 
 // newOutbox makes the outbox, with a mail server where one is set up.
 func newOutbox(d Deps, tokens *services.Tokens) (*services.Outbox, error) {
-	site := strings.TrimRight(d.Config.PublicURL, "/")
+	site := d.site()
 	cfg := services.OutboxConfig{
 		Site: site, Log: d.Logger, Now: d.Now,
 		Link: func(kind services.TokenKind, token string) string { return site + linkPaths[kind] + token },

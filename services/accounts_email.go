@@ -34,6 +34,7 @@ func (s *AccountService) confirmable(db models.DB, token string) (models.User, e
 // the address by now, or a name of one's own is the former.
 func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 	var user models.User
+	var dropped int64
 	mails := s.outbox.post()
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
 		mails.clear()
@@ -47,7 +48,7 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 		if checkNameIsOwn(fields, user.Username, user.EmailKey); len(fields) > 0 {
 			return NewError(CodeConflict, "Your username is another address. Change the username first.")
 		}
-		if err := s.dropClaim(tx, user.EmailKey); err != nil {
+		if dropped, err = s.dropClaim(tx, user.EmailKey); err != nil {
 			return err
 		}
 		if err := models.UpdateUser(tx, &user); err != nil {
@@ -63,20 +64,24 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 	}
 	mails.committed(ctx)
 	s.events.record(ctx, "email changed", user.ID)
+	if dropped != 0 {
+		s.events.record(ctx, "user deleted", dropped, "by", user.ID)
+	}
 	return nil
 }
 
-// dropClaim removes the account, if there is one, that somebody registered with
-// an address and never confirmed, now that another has shown to own the address.
-func (s *AccountService) dropClaim(tx models.DB, emailKey string) error {
+// dropClaim removes the account that somebody registered with an address and
+// never confirmed, now that another has shown to own the address. It gives the
+// id, or 0 where there is none.
+func (s *AccountService) dropClaim(tx models.DB, emailKey string) (id int64, err error) {
 	claim, err := models.UserByEmailKey(tx, emailKey)
 	switch {
 	case errors.Is(err, models.ErrNotFound):
-		return nil
+		return 0, nil
 	case err == nil && claim.Pending():
-		return models.DeleteUser(tx, claim.ID, models.Micros(s.now()))
+		return claim.ID, models.DeleteUser(tx, claim.ID, models.Micros(s.now()))
 	}
-	return err
+	return 0, err
 }
 
 // writeChanges writes an account that PATCH changed, and to those whom that

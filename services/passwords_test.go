@@ -251,3 +251,32 @@ func TestPasswords_NoSlotsMeansOne(t *testing.T) {
 	t.Parallel()
 	mustHash(t, NewPasswords(4, 0), "correct horse")
 }
+
+// What a comparison takes is told by the costs of the hashes that are compared:
+// each step doubles it.
+func TestCompare_ARefusalTakesTheCostInForceWhateverTheHashHas(t *testing.T) {
+	t.Parallel()
+	const inForce = 7
+	for cost := bcrypt.MinCost; cost <= inForce; cost++ {
+		stored, err := NewPasswords(cost, 1).Hash(t.Context(), "the right one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewPasswords(inForce, 1)
+		work := 0
+		p.compare = func(hash, password []byte) error {
+			c, err := bcrypt.Cost(hash)
+			if err != nil {
+				t.Error(err)
+			}
+			work += 1 << c
+			return bcrypt.CompareHashAndPassword(hash, password)
+		}
+		if match, err := p.Compare(t.Context(), stored, "the wrong one"); match || err != nil || work != 1<<inForce {
+			t.Errorf("cost %d: %v, %v, and the work of %d, want %d", cost, match, err, work, 1<<inForce)
+		}
+		if match, err := p.Compare(t.Context(), stored, "the right one"); !match || err != nil {
+			t.Errorf("cost %d: the right one is refused, %v", cost, err)
+		}
+	}
+}

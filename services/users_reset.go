@@ -24,7 +24,11 @@ func (s *UserService) ForceReset(ctx context.Context, actor Actor, id int64) err
 	mails := s.accounts.outbox.post()
 	counted := false // however often the transaction is run
 	mayWrite := func(emailKey string) error {
-		if wait, ok := s.accounts.limits.count(forcedReset, emailKey); !counted && !ok {
+		if counted {
+			return nil
+		}
+		wait, ok := s.accounts.limits.count(forcedReset, emailKey)
+		if !ok {
 			return Throttled(wait)
 		}
 		counted = true

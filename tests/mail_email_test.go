@@ -268,6 +268,9 @@ func TestEmailChange_TheFirstOfTwoToConfirmWins(t *testing.T) {
 	ofDora := m.last("fourth@example.com", subjectActivation)
 	m.do("POST", fourth, nil).want(http.StatusOK)
 	alice.wantEmail("fourth@example.com", "")
+	if !strings.Contains(m.Log.String(), `"event":"user deleted"`) {
+		t.Error("the log does not tell that the claim was removed")
+	}
 	m.do("POST", ofDora, nil).wantProblem(http.StatusUnauthorized, services.CodeUserInactive)
 	m.ask("dora", "dora@example.com").want(http.StatusCreated) // the name is free again
 }
