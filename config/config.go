@@ -28,11 +28,12 @@ type Config struct {
 	CORSOrigins    []string `group:"Server" name:"cors-origins" placeholder:"ORIGIN" help:"Origins, such as https://app.example.com, whose pages may call the API."`
 	Throttle       string   `group:"Server" default:"on" placeholder:"WORD" help:"Whether requests are limited by address, and failed logins by account: on or off."`
 
-	Database          string `group:"Data" default:"sqlite:dueto.db" placeholder:"URL" help:"The database: sqlite:FILE."`
-	ReadAccess        string `group:"Data" default:"public" placeholder:"WHO" help:"Who may read tasks and users: public or authenticated."`
-	DefaultVisibility string `group:"Data" default:"public" placeholder:"WORD" help:"Visibility of a task that does not say: public or private."`
-	PageSize          int    `group:"Data" default:"50" placeholder:"N" help:"Length of a page of a list that is asked for without page_size."`
-	MaxPageSize       int    `group:"Data" default:"200" placeholder:"N" help:"Greatest page_size."`
+	Database          string   `group:"Data" default:"sqlite:dueto.db" placeholder:"URL" help:"The database: sqlite:FILE, or postgres://USER:PASSWORD@HOST/NAME."`
+	DatabaseReplicas  []string `group:"Data" placeholder:"URL" help:"Streaming replicas of a PostgreSQL database, to read from: postgres://..., each its own URL."`
+	ReadAccess        string   `group:"Data" default:"public" placeholder:"WHO" help:"Who may read tasks and users: public or authenticated."`
+	DefaultVisibility string   `group:"Data" default:"public" placeholder:"WORD" help:"Visibility of a task that does not say: public or private."`
+	PageSize          int      `group:"Data" default:"50" placeholder:"N" help:"Length of a page of a list that is asked for without page_size."`
+	MaxPageSize       int      `group:"Data" default:"200" placeholder:"N" help:"Greatest page_size."`
 
 	Secret       Secret   `group:"Accounts" placeholder:"TEXT" help:"What every key is derived from: at least 32 bytes. Better kept in a file."`
 	SecretFile   string   `group:"Accounts" placeholder:"FILE" help:"File that holds the secret, made at first start if there is none. Default: dueto.secret beside the database."`
@@ -103,7 +104,11 @@ func (c *Config) problems() problems {
 	for _, o := range c.CORSOrigins {
 		p.unless(isOrigin(o), "cors-origins", "%q is not an origin such as https://app.example.com", o)
 	}
-	p.unless(isDatabase(c.Database), "database", "it is not sqlite:FILE") // a password in it stays untold
+	p.unless(isSQLite(c.Database) || isPostgres(c.Database), "database", "it is neither sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME") // a password in it stays untold
+	for _, r := range c.DatabaseReplicas {
+		p.unless(isPostgres(r), "database-replicas", "one is not postgres://USER:PASSWORD@HOST/NAME")
+	}
+	p.unless(len(c.DatabaseReplicas) == 0 || isPostgres(c.Database), "database-replicas", "only a PostgreSQL database has replicas")
 	p.oneOf("read-access", c.ReadAccess, "public", "authenticated")
 	p.oneOf("default-visibility", c.DefaultVisibility, "public", "private")
 	p.oneOf("throttle", c.Throttle, "on", "off")
@@ -134,8 +139,11 @@ func (c *Config) problems() problems {
 	return p
 }
 
-// DatabaseFile gives the file of the database.
+// DatabaseFile gives the file of the database, or "" where a server holds it.
 func (c *Config) DatabaseFile() string {
+	if !isSQLite(c.Database) {
+		return ""
+	}
 	return strings.TrimPrefix(strings.TrimPrefix(c.Database, "sqlite:"), "//")
 }
 
@@ -208,9 +216,16 @@ func isListenAddress(s string) bool {
 	return err == nil && strconv.FormatUint(n, 10) == port
 }
 
-func isDatabase(s string) bool {
+func isSQLite(s string) bool {
 	file, ok := strings.CutPrefix(s, "sqlite:")
 	return ok && strings.Trim(file, "/") != "" && !strings.Contains(file, ":memory:")
+}
+
+// isPostgres leaves to the driver what the URL says besides, and to the
+// environment (PGHOST, PGPASSWORD, ...) what it leaves out.
+func isPostgres(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Opaque == "" && u.Fragment == ""
 }
 
 func isAddress(s string) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -30,14 +29,10 @@ var ErrUnfinished = errors.New("the database has a log without the index to it")
 func Inspect(ctx context.Context, url string) (found Inspection, err error) {
 	path, ok := strings.CutPrefix(url, "sqlite:")
 	if !ok {
-		return found, fmt.Errorf("inspect database: no engine for it; use sqlite:FILE")
+		return inspectPostgres(ctx, url)
 	}
 	path = strings.TrimPrefix(path, "//")
 	mode, err := lookingMode(path)
-	if err != nil {
-		return found, err
-	}
-	list, err := migrations("sqlite")
 	if err != nil {
 		return found, err
 	}
@@ -52,20 +47,22 @@ func Inspect(ctx context.Context, url string) (found Inspection, err error) {
 		return found, err
 	}
 	db := DB{base: base, ctx: ctx}
-	at, err := schemaVersion(db)
+	return inspect(db, "sqlite")
+}
+
+// inspect looks at a database that is open.
+func inspect(db DB, engine string) (found Inspection, err error) {
+	list, err := lacking(db, engine)
 	if err != nil {
 		return found, err
 	}
-	lacking, err := pending(list, at)
-	if err != nil {
-		return found, err
-	}
-	for _, m := range lacking {
+	for _, m := range list {
 		found.Pending = append(found.Pending, m.name)
 	}
-	if at > 0 {
-		found.Newest, err = newest(db)
+	if at, err := schemaVersion(db); err != nil || at == 0 {
+		return found, err
 	}
+	found.Newest, err = newest(db)
 	return found, err
 }
 
@@ -87,12 +84,22 @@ func lookingMode(path string) (string, error) {
 // newest gives the latest of the times that a clock which was set back would
 // be behind.
 func newest(db DB) (time.Time, error) {
-	micros, err := scalar(db, `SELECT max(
-		(SELECT coalesce(max(date_joined), 0) FROM users),
-		(SELECT coalesce(max(created_at), 0) FROM sessions),
-		(SELECT coalesce(max(last_used_at), 0) FROM sessions))`)
+	micros, err := scalar(db, `SELECT max(at) FROM (
+		SELECT coalesce(max(date_joined), 0) AS at FROM users
+		UNION ALL SELECT coalesce(max(created_at), 0) FROM sessions
+		UNION ALL SELECT coalesce(max(last_used_at), 0) FROM sessions) AS times`)
 	if err != nil || micros == 0 {
 		return time.Time{}, err
 	}
 	return Time(micros), nil
+}
+
+// inspectPostgres is Inspect for PostgreSQL.
+func inspectPostgres(ctx context.Context, url string) (found Inspection, err error) {
+	e, err := openPostgres(ctx, url, Options{Now: time.Now})
+	if err != nil {
+		return found, err
+	}
+	defer func() { err = errors.Join(err, e.close()) }()
+	return inspect(e.read(ctx), "postgres")
 }

@@ -45,25 +45,26 @@ func migrations(engine string) ([]migration, error) {
 	return list, nil
 }
 
-// migrate brings a database up to date. The version is read inside the
-// transaction that applies the next migration, so of two processes that start
-// together the second finds the first one's work done.
-func migrate(ctx context.Context, e engine, name string, now time.Time) (applied []string, err error) {
-	list, err := migrations(name)
+// lacking gives the migrations of an engine that a database lacks.
+func lacking(db DB, engine string) ([]migration, error) {
+	list, err := migrations(engine)
 	if err != nil {
 		return nil, err
 	}
-	at, err := schemaVersion(e.read(ctx))
+	at, err := schemaVersion(db)
 	if err != nil {
 		return nil, err
 	}
-	lacking, err := pending(list, at)
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range lacking {
+	return pending(list, at)
+}
+
+// migrate applies migrations, each in a transaction of its own. The version is
+// read in it again, so of two processes that start together the second finds
+// the first one's work done.
+func migrate(ctx context.Context, list []migration, write func(context.Context, func(DB) error) error, now time.Time) (applied []string, err error) {
+	for _, m := range list {
 		ran := false
-		err := e.write(ctx, func(tx DB) (err error) {
+		err := write(ctx, func(tx DB) (err error) {
 			ran, err = applyMigration(tx, m, now)
 			return err
 		})

@@ -241,7 +241,11 @@ func (e *sqliteEngine) write(ctx context.Context, fn func(DB) error) error {
 }
 
 func (e *sqliteEngine) migrate(ctx context.Context, now time.Time) ([]string, error) {
-	return migrate(ctx, e, "sqlite", now)
+	list, err := lacking(e.read(ctx), "sqlite")
+	if err != nil {
+		return nil, err
+	}
+	return migrate(ctx, list, e.write, now)
 }
 
 func (e *sqliteEngine) stats() Stats {

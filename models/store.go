@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -52,24 +53,42 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Open opens the database that a URL such as "sqlite:dueto.db" names, creating
-// the file if there is none. It fails with ErrCorrupt on what is not a database
-// of ours, and with ErrUnavailable on a file that cannot be opened.
-func Open(ctx context.Context, url string, opts Options) (*Store, error) {
+// Open opens the database that a URL such as "sqlite:dueto.db" or
+// "postgres://dueto@db.example.com/dueto" names; a file is made if there is none.
+// It fails with ErrCorrupt on what is not a database of ours, and with
+// ErrUnavailable on one that cannot be opened.
+func Open(ctx context.Context, database string, opts Options) (*Store, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	scheme, rest, _ := strings.Cut(url, ":")
+	var e engine
+	var err error
+	scheme, rest, _ := strings.Cut(database, ":")
 	switch scheme {
 	case "sqlite":
-		e, err := openSQLite(ctx, rest, opts)
-		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", url, err)
-		}
-		return &Store{engine: e, now: opts.Now}, nil
+		e, err = openSQLite(ctx, rest, opts)
+	case "postgres", "postgresql":
+		e, err = openPostgres(ctx, database, opts)
 	default:
-		return nil, fmt.Errorf("open database: no engine for %q; use sqlite:FILE", scheme+":")
+		return nil, fmt.Errorf("open database: no engine for %q; use sqlite:FILE or postgres://...", scheme+":")
 	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", Redacted(database), err)
+	}
+	return &Store{engine: e, now: opts.Now}, nil
+}
+
+// Redacted gives a database's URL without its password and its parameters,
+// which may hold one too.
+func Redacted(database string) string {
+	if strings.HasPrefix(database, "sqlite:") {
+		return database
+	}
+	u, err := url.Parse(database)
+	if err != nil {
+		return "the database"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // Read gives a handle for queries outside a transaction, bound to ctx.
@@ -126,6 +145,9 @@ type DB struct {
 	base *gorm.DB
 	ctx  context.Context
 	gate gate // nil inside a transaction
+	// remote is whether the database is another machine's, or could be: an
+	// answer may never come.
+	remote bool
 }
 
 // gate lets in as many readers at once as there are connections. Those who wait
@@ -218,7 +240,13 @@ func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 // than the goroutine would have started that database/sql keeps to watch a
 // context. It is not begun for a request that is over.
 func few(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
-	return db.run(context.Background(), scan, query, args)
+	ctx := context.Background()
+	if db.remote {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, queryTimeout)
+		defer cancel()
+	}
+	return db.run(ctx, scan, query, args)
 }
 
 // run closes the rows before it returns, so that no caller asks the pool for a
@@ -261,6 +289,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", ErrDuplicate, err)
 	case errors.Is(err, gorm.ErrForeignKeyViolated):
 		return fmt.Errorf("%w: %w", ErrReference, err)
+	case sqlState(err) != "" || brokenOff(err):
+		return translatePostgres(err)
 	default:
 		return translateSQLite(err)
 	}

@@ -5,7 +5,7 @@ import "database/sql"
 // A missing due date sorts after all others in both directions.
 const (
 	dueLast     = "coalesce(due_to, 9223372036854775807)"
-	dueLastDesc = "coalesce(due_to, -9223372036854775808)"
+	dueLastDesc = "coalesce(due_to, -9223372036854775807)"
 )
 
 var taskSorts = sortColumns[Task]{
@@ -22,7 +22,7 @@ func dueValue(t Task, desc bool) any {
 	case t.DueTo.Valid:
 		return t.DueTo.Int64
 	case desc:
-		return int64(-1 << 63)
+		return int64(-1<<63 + 1)
 	default:
 		return int64(1<<63 - 1)
 	}
