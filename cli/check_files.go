@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -101,6 +102,10 @@ func folderFault(folder string) string {
 // database looks at the folder, the disk, the file and what is in it.
 func (f *findings) database(ctx context.Context, c *config.Config, now time.Time) {
 	file := c.DatabaseFile()
+	if file == "" {
+		f.content(ctx, c, now)
+		return
+	}
 	folder := filepath.Dir(file)
 	if fault := folderFault(folder); fault != "" {
 		f.add(config.Error, "database.folder", adviseFolder, "The folder of the database, %s, %s.", folder, fault)
@@ -167,13 +172,16 @@ type disk struct {
 // content looks into the file.
 func (f *findings) content(ctx context.Context, c *config.Config, now time.Time) {
 	found, err := models.Inspect(ctx, c.Database)
+	name := cmp.Or(c.DatabaseFile(), models.Redacted(c.Database))
 	switch {
 	case errors.Is(err, models.ErrCorrupt):
-		f.add(config.Error, "database.corrupt", "Restore a backup, or name another file with database.", "The database %s is refused: %s.", c.DatabaseFile(), err)
+		f.add(config.Error, "database.corrupt", "Restore a backup, or name another one with database.", "The database %s is refused: %s.", name, err)
 	case errors.Is(err, models.ErrSchemaNewer):
-		f.add(config.Error, "database.newer", "Run the newer version, or restore a backup from before it.", "The database %s is refused: %s.", c.DatabaseFile(), err)
+		f.add(config.Error, "database.newer", "Run the newer version, or restore a backup from before it.", "The database %s is refused: %s.", name, err)
 	case errors.Is(err, models.ErrUnfinished):
 		f.add(config.Warning, "database.unfinished", "Start the server once and stop it, then check again.", "The database was not looked into: %s.", err)
+	case err != nil && c.DatabaseFile() == "":
+		f.add(config.Error, "database.unreachable", "Start the server, or mend the URL in database.", "The database %s cannot be looked into: %s.", name, err)
 	case err != nil:
 		f.add(config.Error, "database.unreadable", "Run this as the user that serves, and let that one read the file.", "The database cannot be looked into: %s.", err)
 	default:

@@ -169,7 +169,7 @@ func fail(stderr io.Writer, err error) int {
 		code = exitUsage
 	case errors.Is(err, models.ErrCorrupt):
 		code = exitDatabase
-		err = fmt.Errorf("%w\nThe file was left as it is. Restore a backup, or name another file with --database", err)
+		err = fmt.Errorf("%w\nIt was left as it is. Restore a backup, or name another one with --database", err)
 	case errors.Is(err, models.ErrSchemaNewer):
 		code = exitDatabase
 		err = fmt.Errorf("%w\nNothing was changed. Run the newer version, or restore a backup from before it", err)
@@ -262,10 +262,23 @@ func (e *env) withExisting(c *config.Config, fn func(*routes.Services) error) er
 	if err := e.checked(c); err != nil {
 		return err
 	}
-	if _, err := os.Stat(c.DatabaseFile()); err != nil {
+	if err := e.existing(c); err != nil {
 		return fmt.Errorf("there is no database: %w", err)
 	}
 	return e.withServices(c, fn)
+}
+
+// existing fails where the database was never migrated.
+func (e *env) existing(c *config.Config) error {
+	if file := c.DatabaseFile(); file != "" {
+		_, err := os.Stat(file)
+		return err
+	}
+	found, err := models.Inspect(e.ctx, c.Database)
+	if err == nil && found.New {
+		err = errors.New("it is empty; dueto migrate makes the tables")
+	}
+	return err
 }
 
 // withServices runs fn on the rules over the configured database.

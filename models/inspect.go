@@ -11,6 +11,8 @@ import (
 
 // Inspection is what a look at a database tells.
 type Inspection struct {
+	// New is whether it was never migrated.
+	New bool
 	// Pending are the migrations that it lacks.
 	Pending []string
 	// Newest is when an account was last made, or a session last used; it is
@@ -60,6 +62,7 @@ func inspect(db DB, engine string) (found Inspection, err error) {
 		found.Pending = append(found.Pending, m.name)
 	}
 	if at, err := schemaVersion(db); err != nil || at == 0 {
+		found.New = err == nil
 		return found, err
 	}
 	found.Newest, err = newest(db)

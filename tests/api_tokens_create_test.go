@@ -139,7 +139,7 @@ func TestAPIToken_KeyIsShownOnceAndKeptNowhere(t *testing.T) {
 	}
 	kept := map[string][]byte{"the log": []byte(a.Log.String())}
 	a.stop() // all is in the file now
-	stored, err := os.ReadFile(a.DBFile)
+	stored, err := os.ReadFile(a.databaseFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func TestAPIToken_ReadsWhileItsUseCannotBeNoted(t *testing.T) {
 	a := newApp(t)
 	alice := a.user("alice")
 	token := alice.apiToken("script", nil)
-	execSQL(t, a.DBFile, "CREATE TRIGGER no_use BEFORE UPDATE ON api_tokens BEGIN SELECT RAISE(ABORT, 'no'); END")
+	execSQL(t, a.Config.Database, "CREATE TRIGGER no_use BEFORE UPDATE ON api_tokens BEGIN SELECT RAISE(ABORT, 'no'); END")
 	for range 2 {
 		token.do("GET", "/users/me", nil).want(http.StatusOK)
 	}
@@ -291,7 +291,7 @@ func TestAPIToken_ReadsWhileItsUseCannotBeNoted(t *testing.T) {
 	if got := alice.do("GET", path, nil).want(http.StatusOK).object()["last_used_at"]; got != nil {
 		t.Fatalf("it was noted, %v: nothing was in the way", got)
 	}
-	execSQL(t, a.DBFile, "DROP TRIGGER no_use")
+	execSQL(t, a.Config.Database, "DROP TRIGGER no_use")
 	token.do("GET", "/users/me", nil).want(http.StatusOK)
 	if got := alice.do("GET", path, nil).want(http.StatusOK).object()["last_used_at"]; got != "2026-10-18T12:00:00Z" {
 		t.Errorf("last used %v", got)

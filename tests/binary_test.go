@@ -2,7 +2,6 @@ package tests
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -15,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	_ "github.com/mattn/go-sqlite3" // to look at databases from outside
 
 	"dueto/config"
 )
@@ -136,6 +133,7 @@ type program struct {
 	// credential, if any, is of somebody else, who runs the binary.
 	credential *syscall.Credential
 	binary     string
+	database   string // its URL
 }
 
 func newProgram(t testing.TB) *program {
@@ -144,7 +142,14 @@ func newProgram(t testing.TB) *program {
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
-	return &program{t: t, dir: t.TempDir(), binary: built.path}
+	p := &program{t: t, dir: t.TempDir(), binary: built.path}
+	if onPostgres {
+		p.database = newDatabase(t)
+		p.env = append(p.env, "DUETO_DATABASE="+p.database)
+	} else {
+		p.database = "sqlite:" + p.file("dueto.db") // what is its default
+	}
+	return p
 }
 
 // with gives the same program with more in its environment.
@@ -365,19 +370,4 @@ func readFile(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(b)
-}
-
-// execSQL changes a database from outside.
-func execSQL(t *testing.T, file string, statements ...string) {
-	t.Helper()
-	db, err := sql.Open("sqlite3", file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	for _, s := range statements {
-		if _, err := db.Exec(s); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -190,17 +190,17 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 		{name: "database that is none", make: func(_ *testing.T, p *program) { p.put("dueto.db", strings.Repeat("Dear diary,\n", 1000), 0o600) },
 			want: []string{"error database.corrupt"}},
 		{name: "somebody else's database", make: func(t *testing.T, p *program) {
-			execSQL(t, p.file("dueto.db"), `CREATE TABLE notes (body TEXT)`)
+			execSQL(t, p.database, `CREATE TABLE notes (body TEXT)`)
 			p.own("dueto.db")
 			p.mode("dueto.db", 0o600)
 		}, want: []string{"error database.corrupt"}},
 		{name: "a newer version's database", make: func(t *testing.T, p *program) {
 			used(t, p)
-			execSQL(t, p.file("dueto.db"), `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
+			execSQL(t, p.database, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
 		}, want: []string{"error database.newer"}},
 		{name: "an older version's database", make: func(t *testing.T, p *program) {
 			used(t, p)
-			execSQL(t, p.file("dueto.db"), `DELETE FROM schema_migrations`)
+			execSQL(t, p.database, `DELETE FROM schema_migrations`)
 		}, want: []string{"info database.migrations"}},
 		{name: "log without its index", make: func(t *testing.T, p *program) {
 			used(t, p)
@@ -208,7 +208,7 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 		}, want: []string{"warning database.unfinished"}},
 		{name: "account from the future", make: func(t *testing.T, p *program) {
 			used(t, p)
-			execSQL(t, p.file("dueto.db"), `UPDATE users SET date_joined = 4102444800000000`)
+			execSQL(t, p.database, `UPDATE users SET date_joined = 4102444800000000`)
 		}, want: []string{"error clock.rows"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

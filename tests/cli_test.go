@@ -288,7 +288,7 @@ func TestCLI_DeactivationBitesOnTheNextRequestOfARunningServer(t *testing.T) {
 
 func TestCLI_FileThatIsNoDatabaseOfOursIsRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
-	const restore = "\nThe file was left as it is. Restore a backup, or name another file with --database\n"
+	const restore = "\nIt was left as it is. Restore a backup, or name another one with --database\n"
 	const newer = "\nNothing was changed. Run the newer version, or restore a backup from before it\n"
 	for _, tt := range []struct {
 		name   string
@@ -311,15 +311,15 @@ func TestCLI_FileThatIsNoDatabaseOfOursIsRefusedAndLeftAlone(t *testing.T) {
 			overwrite(t, file, strings.Repeat("\xff", 200), 100)
 		}, restore},
 		{"somebody else's database", func(t *testing.T, _ *program, file string) {
-			execSQL(t, file, `CREATE TABLE notes (body TEXT)`, `INSERT INTO notes VALUES ('keep me')`)
+			execSQL(t, "sqlite:"+file, `CREATE TABLE notes (body TEXT)`, `INSERT INTO notes VALUES ('keep me')`)
 		}, restore},
 		{"somebody else's database, with migrations of its own", func(t *testing.T, _ *program, file string) {
-			execSQL(t, file, `CREATE TABLE notes (body TEXT)`, `CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, dirty BOOLEAN)`,
+			execSQL(t, "sqlite:"+file, `CREATE TABLE notes (body TEXT)`, `CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, dirty BOOLEAN)`,
 				`INSERT INTO schema_migrations VALUES (1, FALSE)`)
 		}, restore},
 		{"a newer version's", func(t *testing.T, p *program, file string) {
 			cutTo(1<<20)(t, p, file)
-			execSQL(t, file, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
+			execSQL(t, "sqlite:"+file, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
 		}, newer},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func TestCookies_AServerWithoutThemTakesNone(t *testing.T) {
 		b := alice.signedIn("alice", mode)
 		access := b.access()
 		alice.stop()
-		b.app = startApp(t, alice.DBFile, alice.Clock, func(c *config.Config) { *c = alice.Config; c.AuthModes = []string{"json"} })
+		b.app = startApp(t, alice.Config.Database, alice.Clock, func(c *config.Config) { *c = alice.Config; c.AuthModes = []string{"json"} })
 
 		b.do("GET", "/tasks", nil).want(http.StatusOK) // as anybody
 		b.do("GET", "/users/me", nil).wantProblem(http.StatusUnauthorized, services.CodeNotAuthenticated)
@@ -78,7 +78,7 @@ func TestCookies_SessionsOfAModeNoLongerAllowedAreRefused(t *testing.T) {
 	one, two := a.signedIn("alice", oneCookie), a.signedIn("alice", twoCookies)
 	oneAccess := one.access()
 	a.stop()
-	a = startApp(t, a.DBFile, a.Clock, func(c *config.Config) { *c = a.Config; c.AuthModes = []string{"json", twoCookies} })
+	a = startApp(t, a.Config.Database, a.Clock, func(c *config.Config) { *c = a.Config; c.AuthModes = []string{"json", twoCookies} })
 	one.app, two.app = a, a
 	two.do("GET", "/users/me", nil).want(http.StatusOK)
 	two.page("POST", "/auth/refresh", nil).want(http.StatusOK)

@@ -120,10 +120,7 @@ func eachCookieRoute(t *testing.T, visit func(r routes.Route, good func(w *csrfW
 // later.
 func (a *app) contents() string {
 	a.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+a.DBFile+"?mode=ro")
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	db := openDatabase(a.t, a.Config.Database)
 	defer func() { _ = db.Close() }()
 	var b strings.Builder
 	for _, table := range []string{"users", "sessions", "tasks", "api_tokens", "outbox", "reserved_names"} {

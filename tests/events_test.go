@@ -2,7 +2,6 @@ package tests
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"net/http"
@@ -436,10 +435,10 @@ func TestEvents_VanishWithTheAccount(t *testing.T) {
 	alice.do("DELETE", "/users/me", map[string]any{"password": password}).want(http.StatusNoContent)
 	boss.do("GET", eventsPath(alice.ID), nil).wantProblem(http.StatusNotFound, services.CodeNotFound)
 	a.stop()
-	if kinds := storedEventKinds(t, a.DBFile, alice.ID); kinds != nil {
+	if kinds := storedEventKinds(t, a.Config.Database, alice.ID); kinds != nil {
 		t.Errorf("still stored: %q", kinds)
 	}
-	if kinds := storedEventKinds(t, a.DBFile, 0); kinds != nil {
+	if kinds := storedEventKinds(t, a.Config.Database, 0); kinds != nil {
 		t.Errorf("stored for nobody: %q", kinds)
 	}
 	logged := a.loggedEvents(alice.ID)
@@ -456,10 +455,10 @@ func TestEvents_AreStoredWhenTheServerStops(t *testing.T) {
 	sendAtOnce(20, func(int) *response { return a.loginAs("alice", "not the password").want(http.StatusUnauthorized) })
 	a.stop()
 	want := append([]string{"registered", "activated", "login"}, slices.Repeat([]string{"login failed"}, 20)...)
-	if got := storedEventKinds(t, a.DBFile, alice.ID); !slices.Equal(got, want) {
+	if got := storedEventKinds(t, a.Config.Database, alice.ID); !slices.Equal(got, want) {
 		t.Errorf("stored: %q", got)
 	}
-	alice.app = startApp(t, a.DBFile, a.Clock)
+	alice.app = startApp(t, a.Config.Database, a.Clock)
 	if got := eventKinds(alice.eventsOf(alice.ID)); !slices.Equal(got, want) {
 		t.Errorf("after a restart: %q", got)
 	}
@@ -474,12 +473,12 @@ func TestEvents_OfTheRealServerAreStoredWhenItStops(t *testing.T) {
 	sendAtOnce(20, func(int) *response { return a.loginAs("alice", "not the password").want(http.StatusUnauthorized) })
 	s.stop()
 	want := append([]string{"registered", "activated", "login"}, slices.Repeat([]string{"login failed"}, 20)...)
-	if got := storedEventKinds(t, p.file("dueto.db"), alice.ID); !slices.Equal(got, want) {
+	if got := storedEventKinds(t, p.database, alice.ID); !slices.Equal(got, want) {
 		t.Errorf("stored: %q", got)
 	}
 	// A command's events are stored before it ends.
 	p.run("token", "create", "alice").want(0)
-	if got := storedEventKinds(t, p.file("dueto.db"), alice.ID); got[len(got)-1] != "API token created" {
+	if got := storedEventKinds(t, p.database, alice.ID); got[len(got)-1] != "API token created" {
 		t.Errorf("the last one stored is %q", got[len(got)-1])
 	}
 }
@@ -514,14 +513,11 @@ func TestSecurityEvents_AllHaveAnAccountAndARequest(t *testing.T) {
 
 // storedEventKinds gives the kinds of what is stored for an account, oldest
 // first.
-func storedEventKinds(t testing.TB, file string, userID int64) (kinds []string) {
+func storedEventKinds(t testing.TB, database string, userID int64) (kinds []string) {
 	t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+file+"?mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := openDatabase(t, database)
 	defer func() { _ = db.Close() }()
-	rows, err := db.Query("SELECT event FROM security_events WHERE user_id = ? ORDER BY id", userID)
+	rows, err := db.Query(fmt.Sprintf("SELECT event FROM security_events WHERE user_id = %d ORDER BY id", userID))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -67,7 +66,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// app is a running server over a database file of its own.
+// app is a running server over a database of its own.
 type app struct {
 	t      testing.TB
 	URL    string
@@ -77,7 +76,6 @@ type app struct {
 	Services *routes.Services
 	Clock    *clock
 	Log      *syncBuffer
-	DBFile   string
 	server   *httptest.Server
 	// stopMail ends the sending of mail, and waits for it.
 	stopMail func()
@@ -86,16 +84,16 @@ type app struct {
 // newApp starts a server with cheap password hashes and a clock that stands.
 func newApp(t testing.TB, change ...func(*config.Config)) *app {
 	t.Helper()
-	return startApp(t, filepath.Join(t.TempDir(), "dueto.db"), &clock{now: start}, change...)
+	return startApp(t, newDatabase(t), &clock{now: start}, change...)
 }
 
-// startApp starts a server over a database file, which may exist already.
-func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Config)) *app {
+// startApp starts a server over a database, which may be in use already.
+func startApp(t testing.TB, database string, clk *clock, change ...func(*config.Config)) *app {
 	t.Helper()
-	a := &app{t: t, Config: config.Default(), Clock: clk, Log: &syncBuffer{}, DBFile: file}
+	a := &app{t: t, Config: config.Default(), Clock: clk, Log: &syncBuffer{}}
 	a.Config.PasswordCost = 4
 	a.Config.PublicURL = "http://dueto.test"
-	a.Config.Database = "sqlite:" + file
+	a.Config.Database = database
 	a.Config.Throttle = "off" // all tests come from one address
 	for _, f := range change {
 		f(&a.Config)
@@ -134,6 +132,9 @@ func startApp(t testing.TB, file string, clk *clock, change ...func(*config.Conf
 	return a
 }
 
+// databaseFile gives the file of an SQLite database.
+func (a *app) databaseFile() string { return strings.TrimPrefix(a.Config.Database, "sqlite:") }
+
 // sendMail sends what waits in the outbox until the server is stopped.
 func (a *app) sendMail() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -145,7 +146,7 @@ func (a *app) sendMail() {
 	}
 }
 
-// stop ends the server; the database file stays until the test is over.
+// stop ends the server; the database stays until the test is over.
 func (a *app) stop() {
 	if a.server != nil {
 		a.server.Close()
@@ -158,12 +159,12 @@ func (a *app) stop() {
 	}
 }
 
-// restart stops the server and starts another over the same file.
+// restart stops the server and starts another over the same database.
 func (a *app) restart() *app {
 	a.t.Helper()
 	a.stop()
 	cfg := a.Config
-	return startApp(a.t, a.DBFile, a.Clock, func(c *config.Config) { *c = cfg })
+	return startApp(a.t, a.Config.Database, a.Clock, func(c *config.Config) { *c = cfg })
 }
 
 // header is one field of a request.

@@ -2,7 +2,6 @@ package tests
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"net/http"
 	"strings"
@@ -34,10 +33,7 @@ func TestLogin_AddressIsTheForwardedOneOnly(t *testing.T) {
 	login := func(headers ...header) string {
 		t.Helper()
 		a.do("POST", "/auth/login", map[string]any{"username": "alice", "password": password}, headers...).want(http.StatusOK)
-		db, err := sql.Open("sqlite3", a.DBFile)
-		if err != nil {
-			t.Fatal(err)
-		}
+		db := openDatabase(t, a.Config.Database)
 		defer func() { _ = db.Close() }()
 		var address string
 		if err := db.QueryRow("SELECT address FROM sessions ORDER BY id DESC LIMIT 1").Scan(&address); err != nil {

@@ -116,7 +116,7 @@ func (a *app) atCost(cost int) *app {
 	a.t.Helper()
 	a.stop()
 	cfg := a.Config
-	return startApp(a.t, a.DBFile, a.Clock, func(c *config.Config) { *c = cfg; c.PasswordCost = cost })
+	return startApp(a.t, a.Config.Database, a.Clock, func(c *config.Config) { *c = cfg; c.PasswordCost = cost })
 }
 
 func (a *app) storedHash(username string) string {

@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,10 +22,7 @@ func (s *mailServer) mailArgs(more ...string) []string {
 // query gives the rows of a database, read from outside; a column each.
 func (p *program) query(statement string) (rows [][]string) {
 	p.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+p.file("dueto.db")+"?mode=ro&_busy_timeout=10000")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	db := openDatabase(p.t, p.database)
 	defer func() { _ = db.Close() }()
 	found, err := db.Query(statement)
 	if err != nil {
@@ -70,7 +66,7 @@ func (p *program) settled() {
 // dueNow moves what waits to now: tests do not wait for backoffs and leases.
 func (p *program) dueNow(t *testing.T) {
 	t.Helper()
-	execSQL(t, p.file("dueto.db"), "UPDATE outbox SET next_attempt_at = 0 WHERE state = 'waiting'")
+	execSQL(t, p.database, "UPDATE outbox SET next_attempt_at = 0 WHERE state = 'waiting'")
 }
 
 func TestMailBinary_IsEncryptedAndSignedInOrWaits(t *testing.T) {
@@ -184,11 +180,11 @@ func TestMailBinary_NoMailIsLostWhenTheServerIsKilled(t *testing.T) {
 	serve := func() *serving { return p.serve(mail.mailArgs("--public-url=http://dueto.test")...) }
 	acknowledged := []string{"twice"}
 	s := serve()
-	execSQL(t, p.file("dueto.db"), "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+	execSQL(t, p.database, "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
 	s.app().ask("twice", address("twice")).want(http.StatusCreated)
 	mail.waitFor(address("twice"), 1)
 	s.kill() // when it has sent, and before that is written down
-	execSQL(t, p.file("dueto.db"), "DROP TRIGGER full")
+	execSQL(t, p.database, "DROP TRIGGER full")
 	for round := range rounds {
 		s = serve()
 		before := len(mail.inbox(""))

@@ -292,7 +292,7 @@ func TestOutbox_HoldsNoLinks(t *testing.T) {
 	}
 	var stored []byte
 	for _, suffix := range []string{"", "-wal", "-journal"} {
-		part, err := os.ReadFile(m.DBFile + suffix)
+		part, err := os.ReadFile(m.databaseFile() + suffix)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
@@ -307,10 +307,7 @@ func TestOutbox_HoldsNoLinks(t *testing.T) {
 // dump gives all that a table holds, read from outside.
 func (a *app) dump(table string) string {
 	a.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+a.DBFile+"?mode=ro")
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	db := openDatabase(a.t, a.Config.Database)
 	defer func() { _ = db.Close() }()
 	rows, err := db.Query("SELECT * FROM " + table)
 	if err != nil {
@@ -421,7 +418,7 @@ func TestOutbox_GivesUpWhatIsOldAndForgetsWhatIsOver(t *testing.T) {
 func TestOutbox_TwoSendersSendNothingTwice(t *testing.T) {
 	t.Parallel()
 	m := newMailApp(t)
-	twin := startApp(t, m.DBFile, m.Clock, m.mail.settings)
+	twin := startApp(t, m.Config.Database, m.Clock, m.mail.settings)
 	m.stopMail()
 	twin.stopMail()
 	const n = 40
@@ -457,7 +454,7 @@ func TestOutbox_ASenderThatDiedIsReplacedWhenItsLeaseIsOver(t *testing.T) {
 	m.stopMail()
 	m.ask("alice", address("alice")).want(http.StatusCreated)
 	lease := models.Micros(start.Add(2 * time.Minute))
-	execSQL(t, m.DBFile, fmt.Sprintf("UPDATE outbox SET attempts = 1, next_attempt_at = %d", lease)) // as one that died leaves it
+	execSQL(t, m.Config.Database, fmt.Sprintf("UPDATE outbox SET attempts = 1, next_attempt_at = %d", lease)) // as one that died leaves it
 	m.sendMail()
 	m.Clock.Advance(2*time.Minute - time.Second)
 	m.ask("bob", address("bob")).want(http.StatusCreated)
@@ -475,7 +472,7 @@ func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	m := newMailApp(t)
 	const refuse = " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
 	// It cannot write down that it has sent one.
-	execSQL(t, m.DBFile, "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox"+refuse)
+	execSQL(t, m.Config.Database, "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox"+refuse)
 	m.ask("alice", address("alice")).want(http.StatusCreated)
 	m.logged("the outbox cannot be written", 1)
 	for i := range 5 { // what it has sent it keeps its hands off
@@ -487,7 +484,7 @@ func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	if mails := m.mail.inbox(""); len(mails) != 6 {
 		t.Fatalf("%d messages were sent", len(mails))
 	}
-	execSQL(t, m.DBFile, "DROP TRIGGER full")
+	execSQL(t, m.Config.Database, "DROP TRIGGER full")
 	m.later(2 * time.Minute)
 	twice := m.wantInbox(address("alice"), subjectActivation, subjectActivation)
 	if first, second := twice[0].Header.Get("Message-Id"), twice[1].Header.Get("Message-Id"); first != second {
@@ -495,7 +492,7 @@ func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	}
 
 	// It cannot take one to send.
-	execSQL(t, m.DBFile, "CREATE TRIGGER full BEFORE UPDATE OF attempts ON outbox"+refuse)
+	execSQL(t, m.Config.Database, "CREATE TRIGGER full BEFORE UPDATE OF attempts ON outbox"+refuse)
 	m.ask("bob", address("bob")).want(http.StatusCreated)
 	m.logged("the outbox cannot be read", 1)
 	m.Services.Outbox.Wake()
@@ -503,16 +500,16 @@ func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	if mails := m.mail.inbox(address("bob")); len(mails) != 0 {
 		t.Fatalf("%d messages were sent that nobody had taken", len(mails))
 	}
-	execSQL(t, m.DBFile, "DROP TRIGGER full")
+	execSQL(t, m.Config.Database, "DROP TRIGGER full")
 	m.Services.Outbox.Wake()
 	m.wantInbox(address("bob"), subjectActivation)
 
 	// It cannot keep one.
-	execSQL(t, m.DBFile, "CREATE TRIGGER full BEFORE INSERT ON outbox"+refuse)
+	execSQL(t, m.Config.Database, "CREATE TRIGGER full BEFORE INSERT ON outbox"+refuse)
 	if r := m.ask("carol", address("carol")); r.Status < 500 {
 		t.Errorf("status %d: %s", r.Status, r.Body)
 	}
-	execSQL(t, m.DBFile, "DROP TRIGGER full")
+	execSQL(t, m.Config.Database, "DROP TRIGGER full")
 	m.ask("carol", address("carol")).want(http.StatusCreated) // nothing was kept
 	m.wantInbox(address("carol"), subjectActivation)
 }
@@ -548,7 +545,7 @@ func TestOutbox_WithoutMailAnOperatorCanPassMessagesOn(t *testing.T) {
 	a.askFor(resetPath, address("alice")).want(http.StatusAccepted)
 	mail := newMailServer(t)
 	a.stop()
-	m := &mailApp{startApp(t, a.DBFile, a.Clock, mail.settings), mail}
+	m := &mailApp{startApp(t, a.Config.Database, a.Clock, mail.settings), mail}
 	m.wantInbox(address("pending"), subjectActivation)
 	m.settle()
 	if mails := mail.inbox(address("alice")); len(mails) != 3 { // two links and a notice

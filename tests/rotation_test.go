@@ -110,7 +110,7 @@ func TestRotation_AnotherProcessMayNoticeItFirst(t *testing.T) {
 	for range 3 {
 		alice.task("Mine")
 	}
-	second := startApp(t, first.DBFile, &clock{now: start.Add(4 * time.Second)}, f.use) // it has just read the file
+	second := startApp(t, first.Config.Database, &clock{now: start.Add(4 * time.Second)}, f.use) // it has just read the file
 	rotate := func(secrets ...string) (cursor string) {
 		t.Helper()
 		f.write(secrets...)

@@ -3,7 +3,6 @@ package tests
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -142,10 +141,7 @@ func eventfulRun(t *testing.T) *spyNotes {
 // breakTable takes a table away behind the server's back.
 func (a *app) breakTable(name string) {
 	a.t.Helper()
-	db, err := sql.Open("sqlite3", a.DBFile)
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	db := openDatabase(a.t, a.Config.Database)
 	if _, err := db.Exec("ALTER TABLE " + name + " RENAME TO broken_" + name); err != nil {
 		a.t.Fatal(err)
 	}
@@ -198,7 +194,7 @@ func TestSecrecy_LogDatabaseAndAnswersKeepSecrets(t *testing.T) {
 	}
 
 	for _, suffix := range []string{"", "-wal", "-journal"} {
-		stored, err := os.ReadFile(n.DBFile + suffix)
+		stored, err := os.ReadFile(n.databaseFile() + suffix)
 		if errors.Is(err, fs.ErrNotExist) && suffix != "" {
 			continue
 		}
@@ -222,7 +218,7 @@ func TestSecrecy_WALHoldsNoSecretsWhileRunning(t *testing.T) {
 	alice := a.user("alice")
 	spent := alice.Refresh
 	alice.rotate()
-	wal, err := os.ReadFile(a.DBFile + "-wal")
+	wal, err := os.ReadFile(a.databaseFile() + "-wal")
 	if err != nil {
 		t.Fatal(err)
 	}

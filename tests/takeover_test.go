@@ -211,7 +211,7 @@ func TestCLI_ANameThatIsAnothersAddressIsNotActedOn(t *testing.T) {
 	p := newProgram(t)
 	p.superuser("root")
 	p.superuser("other")
-	execSQL(t, p.file("dueto.db"), "UPDATE users SET username = 'root@example.com', username_key = 'root@example.com' WHERE username = 'other'")
+	execSQL(t, p.database, "UPDATE users SET username = 'root@example.com', username_key = 'root@example.com' WHERE username = 'other'")
 	o := p.run("user", "promote", "root@example.com").want(1)
 	if !strings.Contains(o.stderr, "root@example.com is the name of one account and the address of another") {
 		t.Errorf("it says %s", o.stderr)
@@ -262,10 +262,10 @@ func TestMailLimits_DoNotCountWhatWasNotWritten(t *testing.T) {
 	a, mails := throttledMail(t)
 	boss := a.staff("boss")
 	boss.do("POST", "/users", map[string]any{"username": "alice", "email": "alice@example.com", "password": password}).want(http.StatusCreated)
-	execSQL(t, a.DBFile, "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'no room'); END")
+	execSQL(t, a.Config.Database, "CREATE TRIGGER full BEFORE INSERT ON outbox BEGIN SELECT RAISE(ABORT, 'no room'); END")
 	reset := map[string]any{"email": "alice@example.com"}
 	a.do("POST", "/auth/password/reset", reset).want(http.StatusInternalServerError)
-	execSQL(t, a.DBFile, "DROP TRIGGER full")
+	execSQL(t, a.Config.Database, "DROP TRIGGER full")
 	a.do("POST", "/auth/password/reset", reset).want(http.StatusAccepted)
 	mails.waitFor("alice@example.com", 1)
 }

@@ -1,0 +1,128 @@
+package tests
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // to look at databases from outside
+	_ "github.com/mattn/go-sqlite3"
+
+	"dueto/internal/pgtest"
+	"dueto/models"
+)
+
+// onPostgres is whether the tests run on PostgreSQL: DUETO_TEST_ENGINE says so.
+// Tests of what only one engine has begin with TestSQLite or TestPostgres.
+var onPostgres = os.Getenv("DUETO_TEST_ENGINE") == "postgres"
+
+// databases makes the databases of the tests that run on PostgreSQL.
+var databases = sync.OnceValues(pgtest.NewDatabases)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if onPostgres {
+		if d, err := databases(); err == nil {
+			if err := d.Close(); err != nil {
+				fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+				code = 1
+			}
+		}
+	}
+	os.Exit(code)
+}
+
+// newDatabase gives the URL of a database that is new, and gone with the test.
+// On PostgreSQL it is migrated, which saves time.
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	if !onPostgres {
+		return "sqlite:" + filepath.Join(t.TempDir(), "dueto.db")
+	}
+	d, err := databases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, drop, err := d.Copy(migrateNew)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := drop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return url
+}
+
+// emptyPostgres gives the URL of a database of PostgreSQL that has nothing in
+// it, whichever engine the tests run on.
+func emptyPostgres(t testing.TB) string {
+	t.Helper()
+	d, err := databases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, drop, err := d.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = drop() })
+	return url
+}
+
+func migrateNew(url string) error {
+	store, err := models.Open(context.Background(), url, models.Options{})
+	if err != nil {
+		return err
+	}
+	_, err = store.Migrate(context.Background())
+	return errors.Join(err, store.Close())
+}
+
+// openDatabase looks at a database from outside.
+func openDatabase(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver, dsn := "pgx", url
+	if file, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		driver, dsn = "sqlite3", "file:"+file+"?_busy_timeout=10000"
+	}
+	db, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// execSQL changes a database from outside.
+func execSQL(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	db := openDatabase(t, url)
+	defer func() { _ = db.Close() }()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// refuse has the database fail what a trigger would fire on, such as "BEFORE
+// INSERT ON outbox", as if there were no room, until it is healed.
+func refuse(t testing.TB, url, when string) (heal func()) {
+	t.Helper()
+	table := when[strings.LastIndexByte(when, ' ')+1:]
+	if strings.HasPrefix(url, "sqlite:") {
+		execSQL(t, url, "CREATE TRIGGER refused "+when+" BEGIN SELECT RAISE(ABORT, 'no room'); END")
+		return func() { execSQL(t, url, "DROP TRIGGER refused") }
+	}
+	execSQL(t, url, "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$",
+		"CREATE TRIGGER refused "+when+" FOR EACH ROW EXECUTE FUNCTION refused()")
+	return func() { execSQL(t, url, "DROP TRIGGER refused ON "+table, "DROP FUNCTION refused()") }
+}
