@@ -194,21 +194,27 @@ func (e *postgresEngine) attempt(fn func(DB) error, patience time.Duration) (aga
 		return conflicted(err) || disconnected(err) || disconnected(undone), err
 	}
 	if err := tx.Commit(); err != nil {
-		if disconnected(err) {
-			return false, fmt.Errorf("%w: the connection broke during the commit: %w", ErrUnavailable, err)
+		if sqlState(err) == "" || disconnected(err) { // the server's answer did not come
+			return false, fmt.Errorf("%w: %w", ErrUndecided, err)
 		}
 		return conflicted(err), translate(err)
 	}
 	return false, nil
 }
 
-// forgetDemoted drops the connections to a server that takes no writes any
-// more: the next ones find the one that does, where the URL names several.
+// forgetDemoted drops the connections to a server that takes no writes: the
+// next ones find the one that does, where the URL names several, or find that
+// this one does again.
 func (e *postgresEngine) forgetDemoted(err error) {
-	if sqlState(err) == "25006" { // read_only_sql_transaction
+	if readOnly(sqlState(err)) {
 		e.pool.Reset()
 	}
 }
+
+// readOnly reports whether a code says that there are no writes here:
+// read_only_sql_transaction, and feature_not_supported, which is a replica's
+// answer to a serializable transaction.
+func readOnly(code string) bool { return code == "25006" || code == "0A000" }
 
 func (e *postgresEngine) stats() Stats {
 	return Stats{Writes: e.writes.Load(), Commits: e.commits.Load()}
@@ -253,8 +259,12 @@ func disconnected(err error) bool {
 	return false
 }
 
-// brokenOff reports whether an error is of the connection itself.
+// brokenOff reports whether an error is of the connection itself, and not of a
+// caller who did not wait.
 func brokenOff(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return false
+	}
 	var network net.Error
 	var connect *pgconn.ConnectError
 	if errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) {
@@ -273,8 +283,6 @@ func brokenOff(err error) bool {
 func translatePostgres(err error) error {
 	code := sqlState(err)
 	switch {
-	case errors.Is(err, context.Canceled):
-		return err
 	case code == "" && brokenOff(err), errors.Is(err, pgx.ErrTxClosed):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case code == "":
@@ -297,7 +305,7 @@ func translatePostgres(err error) error {
 			return fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 	}
-	if code == "25006" || code == "25P03" || code == "42501" { // read-only, idle too long, no privilege
+	if readOnly(code) || code == "25P03" || code == "42501" { // 25P03: idle for too long, 42501: no privilege
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err

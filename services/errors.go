@@ -125,6 +125,10 @@ func Public(err error) *Error {
 	switch {
 	case errors.As(err, &e):
 		return e
+	case errors.Is(err, models.ErrUndecided):
+		return (&Error{
+			Code: CodeStorage, Message: "The storage went away while this was being kept. Look whether it was before you try again.", RetryAfter: 5 * time.Second,
+		}).Because(err)
 	case errors.Is(err, models.ErrUnavailable), errors.Is(err, models.ErrCorrupt):
 		return (&Error{
 			Code: CodeStorage, Message: "The storage cannot do this now. Nothing was changed.", RetryAfter: 5 * time.Second,

@@ -218,6 +218,14 @@ func (c *Cluster) signal(s syscall.Signal) error {
 // Reload has the server read its settings again.
 func (c *Cluster) Reload() error { return c.cmd.Process.Signal(syscall.SIGHUP) }
 
+// Adopt gives a folder to the user that the server runs as.
+func (c *Cluster) Adopt(dir string) error {
+	if c.foreign == nil {
+		return nil
+	}
+	return os.Chown(dir, int(c.foreign.Uid), int(c.foreign.Gid))
+}
+
 // Promote makes a replica the primary.
 func (c *Cluster) Promote() error { return c.Exec("SELECT pg_promote()") }
 
