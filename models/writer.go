@@ -108,7 +108,7 @@ func (w *writer) commit(first *write) {
 		job = w.next(len(batch))
 	}
 	if err == nil {
-		err = translate(tx.Commit().Error)
+		err = translateCommit(tx.Commit().Error)
 	}
 	if err != nil {
 		_ = tx.Rollback() // after a failed commit the transaction may be gone already
