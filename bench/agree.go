@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,36 +35,27 @@ func call(s *server, method, path, body string) (status int, header http.Header,
 	return res.StatusCode, res.Header, answer, errors.Join(err, res.Body.Close())
 }
 
-// signIn gets an access token as a new user does: register, activate, log in.
-func signIn(s *server) error {
-	const password = "a fine long phrase 71" //nolint:gosec // of this run only
+// signIn gets an access token for writes as the first account.
+func signIn(s *server) (err error) {
+	s.token, _, err = login(s, 1)
+	return err
+}
+
+// login signs one of the accounts in.
+func login(s *server, person int) (access, refresh string, err error) {
+	body := fmt.Sprintf(`{"username":%q,"password":%q}`, username(person), password)
+	status, _, answer, err := call(s, http.MethodPost, "/auth/login", body)
+	if err != nil {
+		return "", "", err
+	}
 	var got struct {
-		URL    string `json:"confirmation_url"`
-		Access string `json:"access"`
+		Access  string `json:"access"`
+		Refresh string `json:"refresh"`
 	}
-	steps := []struct {
-		path, body string
-		status     int
-	}{
-		{"/auth/register", `{"username":"bench.writer","email":"writer@example.org","password":"` + password + `"}`, http.StatusCreated},
-		{"", "", http.StatusOK},
-		{"/auth/login", `{"username":"bench.writer","password":"` + password + `"}`, http.StatusOK},
+	if err := json.Unmarshal(answer, &got); err != nil || status != http.StatusOK {
+		return "", "", fmt.Errorf("%s: a login was answered %d: %s", s.name, status, answer)
 	}
-	for _, step := range steps {
-		path := cmp.Or(step.path, strings.TrimPrefix(got.URL, s.url))
-		status, _, body, err := call(s, http.MethodPost, path, step.body)
-		if err != nil {
-			return err
-		}
-		if status != step.status {
-			return fmt.Errorf("sign in: POST %s answered %d: %s", path, status, body)
-		}
-		if err := json.Unmarshal(body, &got); err != nil {
-			return fmt.Errorf("sign in: %w", err)
-		}
-	}
-	s.token = got.Access
-	return nil
+	return got.Access, got.Refresh, nil
 }
 
 // floorToken makes a token like Dueto's for the floor.
@@ -96,12 +86,45 @@ func (p *plan) agree(d *server, floors ...*server) error {
 				return err
 			}
 		}
+	}
+	for _, f := range floors {
 		for i := range 3 {
-			// The two write as different accounts, at different times.
 			err := same(d, f, http.MethodPost, [2]string{"/tasks", "/tasks"}, newTask(i), http.StatusCreated,
-				"id", "url", "person", "created_by", "created_at", "updated_at")
+				"id", "url", "created_at", "updated_at")
 			if err != nil {
 				return err
+			}
+		}
+		for i, id := range p.own[:8] {
+			path := [2]string{taskPath(id), taskPath(id)}
+			if err := same(d, f, http.MethodPatch, path, changedTask(i), http.StatusOK, "done_at", "updated_at"); err != nil {
+				return err
+			}
+		}
+		if err := p.refuse(d, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuse makes sure that neither changes a task of somebody else's, nor for
+// nobody.
+func (p *plan) refuse(servers ...*server) error {
+	for _, s := range servers {
+		nobody := *s
+		nobody.token = "nonsense"
+		for _, c := range []struct {
+			as     *server
+			id     int64
+			status int
+		}{{s, p.others, http.StatusForbidden}, {s, 1 << 40, http.StatusNotFound}, {&nobody, p.own[0], http.StatusUnauthorized}} {
+			status, _, answer, err := call(c.as, http.MethodPatch, taskPath(c.id), changedTask(0))
+			if err != nil {
+				return err
+			}
+			if status != c.status {
+				return fmt.Errorf("%s: a change that must be refused with %d was answered %d: %s", s.name, c.status, status, answer)
 			}
 		}
 	}

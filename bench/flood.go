@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"slices"
@@ -25,20 +24,6 @@ const (
 	floodTime = 3 * time.Second
 )
 
-// floodReads are what is read meanwhile, by a client each.
-var floodReads = []struct {
-	title string
-	paths func(*plan) []string
-}{
-	{"one task by id", func(p *plan) (paths []string) {
-		for _, id := range p.ids {
-			paths = append(paths, taskPath(id))
-		}
-		return paths
-	}},
-	{"first page of 50", func(*plan) []string { return []string{"/tasks"} }},
-}
-
 // flooded is a server under the flood, and what was measured of it.
 type flooded struct {
 	title  string
@@ -47,7 +32,7 @@ type flooded struct {
 }
 
 // floodRound is one quiet measurement and one under the flood. The outcomes are
-// in the order of floodReads, the counts those of logins meanwhile.
+// in the order of modestReads, the counts those of logins meanwhile.
 type floodRound struct {
 	quiet, flood  []outcome
 	refused, busy int64
@@ -84,7 +69,8 @@ func (s *stand) flood(ctx context.Context, o options) (string, error) {
 }
 
 func (s *stand) floodOnce(ctx context.Context, o options, target *server, round int) (got floodRound, err error) {
-	if got.quiet, err = s.readModestly(ctx, o.duration, target); err != nil {
+	runtime.GC() // of the generator, before rather than while it measures
+	if got.quiet, err = s.readModestly(ctx, modestReads, floodThink, o.duration, target); err != nil {
 		return got, err
 	}
 	crowd := make([]*flooder, floodClients)
@@ -106,8 +92,9 @@ func (s *stand) floodOnce(ctx context.Context, o options, target *server, round 
 	time.Sleep(floodLead)
 	answers.refused.Store(0)
 	answers.busy.Store(0)
+	runtime.GC()
 	begin := time.Now()
-	got.flood, err = s.readModestly(ctx, floodTime, target)
+	got.flood, err = s.readModestly(ctx, modestReads, floodThink, floodTime, target)
 	got.seconds, got.refused, got.busy = time.Since(begin).Seconds(), answers.refused.Load(), answers.busy.Load()
 	end()
 	errs := []error{err}
@@ -153,41 +140,6 @@ func (f *flooder) flood(ctx context.Context) {
 	}
 }
 
-// readModestly makes all the reads for a time, each by a client that pauses
-// after each answer.
-func (s *stand) readModestly(ctx context.Context, duration time.Duration, target *server) ([]outcome, error) {
-	runtime.GC() // of the generator, before rather than while it measures
-	outcomes, errs := make([]outcome, len(floodReads)), make([]error, len(floodReads))
-	until := time.Now().Add(duration)
-	var wg sync.WaitGroup
-	for i, read := range floodReads {
-		wg.Go(func() { outcomes[i], errs[i] = readSlowly(ctx, target, read.paths(s.plan), until) })
-	}
-	wg.Wait()
-	return outcomes, errors.Join(errs...)
-}
-
-func readSlowly(ctx context.Context, target *server, paths []string, until time.Time) (got outcome, err error) {
-	c, err := dial(ctx, target.addr())
-	if err != nil {
-		return got, err
-	}
-	defer c.close()
-	for i := 0; time.Now().Before(until) && ctx.Err() == nil; i++ {
-		ready := request(target, http.MethodGet, paths[i%len(paths)], "")
-		begin := time.Now()
-		status, _, err := c.send(ready)
-		if err != nil || status != http.StatusOK {
-			return got, fmt.Errorf("GET %s was answered %d: %w", paths[i%len(paths)], status, err)
-		}
-		got.latencies = append(got.latencies, time.Since(begin))
-		// Not in step with the server's scheduler.
-		time.Sleep(time.Duration(rand.Int64N(int64(2 * floodThink)))) //nolint:gosec // no secret
-	}
-	slices.Sort(got.latencies)
-	return got, ctx.Err()
-}
-
 func floodSection(targets []*flooded, o options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## Reads during a flood of logins\n\n"+
@@ -198,7 +150,7 @@ func floodSection(targets []*flooded, o options) string {
 	row(&b, "server on", "read", "quiet p50 / p99 in ms", "flood p50 / p99 in ms", "p50, flood / quiet", "logins refused / s", "answered 503 / s")
 	row(&b, slices.Repeat([]string{"---"}, 7)...)
 	for _, t := range targets {
-		for i, read := range floodReads {
+		for i, read := range modestReads {
 			row(&b, t.title, read.title,
 				t.latencies(func(r floodRound) outcome { return r.quiet[i] }),
 				t.latencies(func(r floodRound) outcome { return r.flood[i] }),

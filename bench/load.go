@@ -12,13 +12,40 @@ import (
 	"time"
 )
 
-// load is one measurement to make: so many clients, each on a connection of
-// its own, sending the requests in turn, the next as soon as one is answered.
+// load is one measurement to make: clients on connections of their own, each
+// sending the next request as soon as one is answered.
 type load struct {
 	addr     string
-	requests [][]byte // ready to be sent
-	clients  int
+	sources  []source // of a client each
 	duration time.Duration
+}
+
+// source gives a client what to send, and hears how it was answered.
+type source interface {
+	next() []byte
+	answered(status int, answer []byte) error
+}
+
+// turns are requests sent in turn, whatever the answers.
+type turns struct {
+	requests [][]byte // ready to be sent
+	at       int
+}
+
+func (t *turns) next() []byte {
+	t.at++
+	return t.requests[(t.at-1)%len(t.requests)]
+}
+
+func (*turns) answered(int, []byte) error { return nil }
+
+// inTurn spreads clients over the same requests.
+func inTurn(requests [][]byte, clients int) []source {
+	sources := make([]source, clients)
+	for i := range sources {
+		sources[i] = &turns{requests, i * len(requests) / clients}
+	}
+	return sources
 }
 
 // outcome is what was measured.
@@ -41,7 +68,7 @@ func (o *outcome) percentile(p int) time.Duration {
 
 // run drives the server for the time and counts what is answered within it.
 func (l load) run(ctx context.Context) (outcome, error) {
-	clients := make([]*client, l.clients)
+	clients := make([]*client, len(l.sources))
 	for i := range clients {
 		c, err := dial(ctx, l.addr)
 		if err != nil {
@@ -53,7 +80,7 @@ func (l load) run(ctx context.Context) (outcome, error) {
 	begin := time.Now()
 	var wg sync.WaitGroup
 	for i, c := range clients {
-		wg.Go(func() { c.loop(l.requests, i*len(l.requests)/len(clients), begin.Add(l.duration)) })
+		wg.Go(func() { c.loop(l.sources[i], begin.Add(l.duration)) })
 	}
 	wg.Wait()
 	total := outcome{seconds: l.duration.Seconds()}
@@ -92,18 +119,20 @@ func dial(ctx context.Context, addr string) (*client, error) {
 
 func (c *client) close() { _ = c.conn.Close() }
 
-func (c *client) loop(requests [][]byte, at int, until time.Time) {
+func (c *client) loop(from source, until time.Time) {
 	if err := c.conn.SetDeadline(until.Add(20 * time.Second)); err != nil {
 		c.err = err
 		return
 	}
 	for sent := time.Now(); sent.Before(until); {
-		status, _, err := c.send(requests[at%len(requests)])
+		status, answer, err := c.send(from.next())
+		if err == nil {
+			err = from.answered(status, answer)
+		}
 		if err != nil {
 			c.err = err
 			return
 		}
-		at++
 		now := time.Now()
 		switch {
 		case now.After(until):

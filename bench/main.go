@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,243 +24,230 @@ type options struct {
 	rounds   int
 	duration time.Duration
 	warmup   time.Duration
-	tasks    int
+	tasks    []int
 	clients  int
-	only     string
+	parts    []part
+	works    []workload
 	dir      string
 	out      string
-	quick    bool
+	render   bool
+}
+
+// quick are the flags' values for a first look, where they are not given.
+var quick = map[string]string{
+	"rounds": "1", "duration": "400ms", "warmup": "100ms", "tasks": "100000", "only": "speed", "out": "",
 }
 
 func main() {
-	var o options
-	flag.IntVar(&o.rounds, "rounds", 5, "how often each measurement is made")
-	flag.DurationVar(&o.duration, "duration", 1200*time.Millisecond, "how long a measurement takes")
-	flag.DurationVar(&o.warmup, "warmup", 200*time.Millisecond, "how long a server is driven before it is measured")
-	flag.IntVar(&o.tasks, "tasks", 100_000, "tasks in the database")
-	flag.IntVar(&o.clients, "clients", 32, "connections")
-	flag.StringVar(&o.only, "only", "", "workloads to run, comma-separated: "+strings.Join(names(workloads(1), parts()), ","))
-	flag.StringVar(&o.dir, "dir", "", "folder for the databases, on the kind of disk to be measured; default: the temporary folder")
-	flag.StringVar(&o.out, "out", filepath.Join("bench", "RESULTS.md"), "file for the results; empty for none")
-	flag.BoolVar(&o.quick, "quick", false, "two short rounds, and no file")
-	flag.Parse()
-	if o.quick {
-		o.rounds, o.duration, o.warmup, o.out = 2, 500*time.Millisecond, 150*time.Millisecond, ""
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o)
-	stop()
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err = run(ctx, o)
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
+		stop()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// part is a measurement of Dueto alone, on servers of its own. It gives its
-// section of the report.
-type part struct {
-	name string
-	run  func(*stand, context.Context, options) (section string, err error)
+func parse(args []string) (o options, err error) {
+	var tasks, only, work string
+	var first bool
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.IntVar(&o.rounds, "rounds", 5, "how often each measurement is made")
+	f.DurationVar(&o.duration, "duration", 1200*time.Millisecond, "how long a measurement takes")
+	f.DurationVar(&o.warmup, "warmup", 200*time.Millisecond, "how long a server is driven before it is measured")
+	f.StringVar(&tasks, "tasks", "100000,1000000", "tasks in the database, comma-separated for several")
+	f.IntVar(&o.clients, "clients", 32, "connections")
+	f.StringVar(&only, "only", "", "parts to measure, comma-separated; the results of the others are kept. There are: "+strings.Join(names(parts()), ","))
+	f.StringVar(&work, "work", "", "measure these works alone, comma-separated, and write no file. There are: "+strings.Join(names(workloads(1)), ","))
+	f.StringVar(&o.dir, "dir", "", "folder for the databases, on the kind of disk to be measured; default: the temporary folder")
+	f.StringVar(&o.out, "out", filepath.Join("bench", "RESULTS.md"), "file for the results, beside which their plots and figures go; empty for none")
+	f.BoolVar(&first, "quick", false, "one short round at 100,000 tasks, and no file; other flags have the last word")
+	f.BoolVar(&o.render, "render", false, "measure nothing: write the results' file and plots from the figures that are there")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	if first {
+		given := map[string]bool{}
+		f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+		for name, value := range quick {
+			if !given[name] {
+				if err := f.Set(name, value); err != nil {
+					return o, err
+				}
+			}
+		}
+	}
+	if work != "" {
+		only, o.out = "speed", ""
+	}
+	if o.tasks, err = sizes(tasks); err != nil {
+		return o, err
+	}
+	if o.parts, err = choose("part", parts(), only); err != nil {
+		return o, err
+	}
+	if o.works, err = choose("work", workloads(o.clients), work); err != nil {
+		return o, err
+	}
+	if o.rounds < 1 || o.duration <= 0 || o.clients < 1 || o.clients > maxClients {
+		return o, fmt.Errorf("at least one round, and one to %d clients are needed", maxClients)
+	}
+	return o, nil
 }
 
-func parts() []part {
-	return []part{
-		{"timing", (*stand).timing},
-		{"flood", (*stand).flood},
+const minTasks = 2000
+
+// sizes reads a list of numbers of tasks, the smallest first.
+func sizes(list string) (tasks []int, err error) {
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < minTasks {
+			return nil, fmt.Errorf("%q is not a number of tasks: give %d or more, comma-separated", text, minTasks)
+		}
+		tasks = append(tasks, n)
 	}
+	slices.Sort(tasks)
+	return slices.Compact(tasks), nil
 }
 
-func names(list []workload, parts []part) (names []string) {
-	for _, w := range list {
-		names = append(names, w.name)
-	}
-	for _, p := range parts {
-		names = append(names, p.name)
+type named interface{ called() string }
+
+func names[T named](list []T) (names []string) {
+	for _, v := range list {
+		names = append(names, v.called())
 	}
 	return names
 }
 
-// chosen gives the workloads and parts that were asked for.
-func (o options) chosen() ([]workload, []part, error) {
-	all, alone := workloads(o.clients), parts()
-	if o.only == "" {
-		return all, alone, nil
+// choose gives those that are named, in their own order, or all for "".
+func choose[T named](what string, all []T, list string) ([]T, error) {
+	if list == "" {
+		return all, nil
 	}
-	wanted, known := strings.Split(o.only, ","), names(all, alone)
+	wanted, known := strings.Split(list, ","), names(all)
 	for _, name := range wanted {
 		if !slices.Contains(known, name) {
-			return nil, nil, fmt.Errorf("there is no workload %q; there are: %s", name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("there is no %s %q; there are: %s", what, name, strings.Join(known, ", "))
 		}
 	}
-	return slices.DeleteFunc(all, func(w workload) bool { return !slices.Contains(wanted, w.name) }),
-		slices.DeleteFunc(alone, func(p part) bool { return !slices.Contains(wanted, p.name) }), nil
+	return slices.DeleteFunc(all, func(v T) bool { return !slices.Contains(wanted, v.called()) }), nil
 }
 
 func run(ctx context.Context, o options) (err error) {
-	chosen, alone, err := o.chosen()
+	results := resultsAt(o.out)
+	if o.render {
+		return results.render()
+	}
+	b, err := newBench(ctx, o.dir)
 	if err != nil {
 		return err
 	}
-	if o.rounds < 1 || o.duration <= 0 || o.tasks < 2000 || o.clients < 1 {
-		return errors.New("at least one round, one client and 2,000 tasks are needed")
-	}
-	dir, err := os.MkdirTemp(o.dir, "dueto-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if dir, err = filepath.Abs(dir); err != nil {
-		return err
-	}
-	cpus, warning := findProcessors()
-	if warning != "" {
-		fmt.Println(warning)
-	}
-	s := &stand{dir: dir, cpus: cpus, servers: map[string]*server{}}
-	defer s.stop()
-	progress("building, and making %d tasks", o.tasks)
-	if err := s.prepare(ctx, o.tasks); err != nil {
-		return interrupted(ctx, err)
-	}
-	progress("the servers agree; measuring %d rounds", o.rounds)
-	r, err := s.measure(ctx, o, chosen)
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	var sections strings.Builder
-	for _, p := range alone {
-		section, err := p.run(s, ctx, o)
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	for _, p := range o.parts {
+		begin := time.Now()
+		text, err := p.run(b, ctx, o, results)
 		if err != nil {
-			return interrupted(ctx, err)
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		sections.WriteString(section)
+		fmt.Println(text)
+		progress("%s took %s", p.name, time.Since(begin).Round(time.Second))
 	}
-	text := r.markdown(o, s, sections.String())
-	fmt.Print(text)
-	if o.out == "" {
-		return nil
-	}
-	return os.WriteFile(o.out, []byte(text), 0o644) //nolint:gosec // for everybody to read
-}
-
-// interrupted gives the interrupt where that is why something failed.
-func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return errors.New("interrupted")
-	}
-	return err
+	return results.render()
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
-// stand is everything that runs during the measurement.
-type stand struct {
-	dir     string
-	dueto   string // the program
-	seeded  string // the database file that each server has a copy of
-	cpus    processors
-	servers map[string]*server
-	plan    *plan
-	fsync   time.Duration
+// bench is what all measurements need: the programs, and where they run.
+type bench struct {
+	dir      string
+	programs map[string]string
+	cpus     processors
+	seeded   map[int]string // by the number of tasks: the database file that each server has a copy of
+	machine  machine
 }
 
-func (s *stand) stop() {
-	for _, server := range s.servers {
-		server.stop()
-	}
-}
-
-// prepare builds, seeds, starts, and makes sure that all answer the same.
-func (s *stand) prepare(ctx context.Context, tasks int) error {
-	programs := map[string]string{dueto: ".", floor: "./bench/floor", constant: "./bench/constant"}
-	for name, pkg := range programs {
-		program, err := build(ctx, s.dir, pkg, name)
-		if err != nil {
-			return err
-		}
-		programs[name] = program
-	}
-	s.dueto, s.seeded = programs[dueto], filepath.Join(s.dir, "seeded.db")
-	if err := seedDatabase(ctx, s.seeded, tasks, time.Now()); err != nil {
-		return err
-	}
-	if err := s.cpus.pinSelf(); err != nil {
-		return err
-	}
-	const secret = "kV8rT2nQ5xW9zB4mL7cJ1hF6gD3sA0pY8uE5iO2tR7" //nolint:gosec // guards random titles
-	for _, name := range []string{dueto, floor, floorGrouped} {
-		file := filepath.Join(s.dir, name+".db")
-		if err := copyFile(file, s.seeded); err != nil {
-			return err
-		}
-		var err error
-		switch name {
-		case dueto:
-			// The access token has to last as long as the measurement; throttling
-			// would take one busy client for what it is.
-			s.servers[name], err = s.cpus.start(ctx, s.dir, name, []string{"DUETO_THROTTLE=off", "DUETO_ACCESS_TTL=24h"},
-				programs[dueto], "--addr=127.0.0.1:0", "--database=sqlite:"+file)
-		case floor:
-			s.servers[name], err = s.cpus.start(ctx, s.dir, name, []string{"FLOOR_SECRET=" + secret}, programs[floor], "-database", file)
-		case floorGrouped:
-			s.servers[name], err = s.cpus.start(ctx, s.dir, name, []string{"FLOOR_SECRET=" + secret}, programs[floor], "-database", file, "-grouped")
-		}
-		if err != nil {
-			delete(s.servers, name)
-			return err
-		}
-	}
-	token, err := floorToken(secret, time.Now())
+func newBench(ctx context.Context, parent string) (_ *bench, err error) {
+	dir, err := os.MkdirTemp(parent, "dueto-bench-")
 	if err != nil {
-		return err
-	}
-	s.servers[floor].token, s.servers[floorGrouped].token = token, token
-	if err := signIn(s.servers[dueto]); err != nil {
-		return err
-	}
-	if s.plan, err = makePlan(s.servers[dueto], tasks); err != nil {
-		return err
-	}
-	if err := s.plan.agree(s.servers[dueto], s.servers[floor], s.servers[floorGrouped]); err != nil {
-		return err
-	}
-	if err := s.startConstant(ctx, programs[constant]); err != nil {
-		return err
-	}
-	s.fsync, err = timeFsync(s.dir)
-	return err
-}
-
-// startDueto starts another Dueto, on processors of its own choice and with a
-// database of its own, to which more is added before, if there is more.
-func (s *stand) startDueto(ctx context.Context, cpus, name string, more func(file string) error, env ...string) (*server, error) {
-	file := filepath.Join(s.dir, name+".db")
-	if err := copyFile(file, s.seeded); err != nil {
 		return nil, err
 	}
-	if more != nil {
-		if err := more(file); err != nil {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+	}()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	b := &bench{dir: dir, programs: map[string]string{}, seeded: map[int]string{}}
+	var warning string
+	if b.cpus, warning = findProcessors(); warning != "" {
+		progress("%s", warning)
+	}
+	progress("building")
+	for name, pkg := range map[string]string{dueto: ".", floor: "./bench/floor", constant: "./bench/constant"} {
+		if b.programs[name], err = build(ctx, dir, pkg, name); err != nil {
 			return nil, err
 		}
 	}
-	return startOn(ctx, cpus, s.dir, name, env, s.dueto, "--addr=127.0.0.1:0", "--database=sqlite:"+file)
+	if err := b.cpus.pinSelf(); err != nil {
+		return nil, err
+	}
+	if b.machine, err = b.describe(); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
-// startConstant gives it answers as long as Dueto's.
-func (s *stand) startConstant(ctx context.Context, program string) error {
-	sizes := [2]int{}
-	for i, path := range []string{taskPath(s.plan.ids[0]), "/tasks"} {
-		_, _, body, err := call(s.servers[dueto], "GET", path, "")
-		if err != nil {
-			return err
-		}
-		sizes[i] = len(body)
+// seed gives the file with so many tasks, which is made once.
+func (b *bench) seed(ctx context.Context, tasks int) (string, error) {
+	if file := b.seeded[tasks]; file != "" {
+		return file, nil
 	}
-	started, err := s.cpus.start(ctx, s.dir, constant, nil, program, fmt.Sprintf("-one=%d", sizes[0]), fmt.Sprintf("-list=%d", sizes[1]))
-	if err == nil {
-		s.servers[constant] = started
+	begin := time.Now()
+	file := filepath.Join(b.dir, fmt.Sprintf("seeded-%d.db", tasks))
+	if err := seedDatabase(ctx, file, tasks, time.Now()); err != nil {
+		return "", err
 	}
-	return err
+	progress("%s tasks are made, in %s", thousands(tasks), time.Since(begin).Round(time.Second))
+	b.seeded[tasks] = file
+	return file, nil
+}
+
+// machine is what figures were taken with.
+type machine struct {
+	Go         string        `json:"go"`
+	System     string        `json:"system"`
+	Processors int           `json:"processors"`
+	Pinned     bool          `json:"pinned"`
+	Engine     string        `json:"engine"`
+	Fsync      time.Duration `json:"fsync_ns"`
+}
+
+func (b *bench) describe() (machine, error) {
+	fsync, err := timeFsync(b.dir)
+	return machine{
+		Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Processors: runtime.NumCPU(),
+		Pinned: b.cpus.server != "", Engine: engineVersion(), Fsync: fsync,
+	}, err
+}
+
+func (m machine) String() string {
+	pinned := "pinned"
+	if !m.Pinned {
+		pinned = "not pinned"
+	}
+	return fmt.Sprintf("Measured with %s on %s, %d processors (%s), %s; an fsync of 4 kB took %s.\n",
+		m.Go, m.System, m.Processors, pinned, m.Engine, m.Fsync.Round(time.Microsecond))
 }
 
 // timeFsync tells whether the disk is one that makes anything durable: the

@@ -1,194 +1,168 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/mattn/go-sqlite3"
 )
-
-// sample is one server's share of one round.
-type sample struct {
-	perSecond float64
-	p50, p99  time.Duration
-	processor time.Duration // of the server, for a request
-	refused   int
-}
-
-// results are the samples of each workload and server, a round each.
-type results struct {
-	chosen  []workload
-	samples map[string]map[string][]sample
-}
-
-// measure makes the rounds. In each, every workload goes to every server in turn.
-func (s *stand) measure(ctx context.Context, o options, chosen []workload) (*results, error) {
-	r := &results{chosen: chosen, samples: map[string]map[string][]sample{}}
-	for round := range o.rounds {
-		for _, w := range chosen {
-			if round == 0 {
-				r.samples[w.name] = map[string][]sample{}
-			}
-			for _, name := range w.servers {
-				got, err := s.sample(ctx, o, w, s.servers[name])
-				if err != nil {
-					return nil, fmt.Errorf("%s of %s: %w", w.name, name, err)
-				}
-				r.samples[w.name][name] = append(r.samples[w.name][name], got)
-			}
-		}
-		progress("round %d of %d is done", round+1, o.rounds)
-	}
-	return r, nil
-}
-
-func (s *stand) sample(ctx context.Context, o options, w workload, target *server) (sample, error) {
-	requests, err := w.requests(s.plan, target)
-	if err != nil {
-		return sample{}, err
-	}
-	runtime.GC() // of the generator, before rather than while it measures
-	l := load{addr: target.addr(), requests: requests, clients: w.clients, duration: o.warmup}
-	if _, err := l.run(ctx); err != nil {
-		return sample{}, err
-	}
-	l.duration = o.duration
-	before := target.processorTime()
-	got, err := l.run(ctx)
-	if err != nil {
-		return sample{}, err
-	}
-	if got.answered == 0 {
-		return sample{}, fmt.Errorf("no request was answered, %d were refused", got.refused)
-	}
-	return sample{
-		perSecond: got.perSecond(), p50: got.percentile(50), p99: got.percentile(99), refused: got.refused,
-		processor: (target.processorTime() - before) / time.Duration(got.answered),
-	}, target.emptyLog()
-}
-
-// median gives the middle of the rounds' figures.
-func median[T any](list []T, figure func(T) float64) float64 {
-	figures := make([]float64, 0, len(list))
-	for _, v := range list {
-		figures = append(figures, figure(v))
-	}
-	slices.Sort(figures)
-	n := len(figures)
-	return (figures[(n-1)/2] + figures[n/2]) / 2
-}
-
-// rate and cost are the two ways in which servers are compared.
-func rate(s sample) float64 { return s.perSecond }
-func cost(s sample) float64 { return s.processor.Seconds() }
-
-// ratio is the median over the rounds of one server's figure as a part of
-// another's: both had the same neighbours within a round.
-func (r *results) ratio(w workload, figure func(sample) float64, of, to string) string {
-	a, b := r.samples[w.name][of], r.samples[w.name][to]
-	if len(a) == 0 || len(b) == 0 || figure(b[0]) == 0 {
-		return ""
-	}
-	type pair struct{ a, b sample }
-	pairs := make([]pair, len(a))
-	for i := range a {
-		pairs[i] = pair{a[i], b[i]}
-	}
-	return fmt.Sprintf("%.2f", median(pairs, func(p pair) float64 { return figure(p.a) / figure(p.b) }))
-}
 
 var columns = []string{constant, floor, floorGrouped, dueto}
 
-func (r *results) markdown(o options, s *stand, sections string) string {
+// markdown gives what was measured as text, with its plots where they are kept.
+func (r report) markdown(plots bool) string {
 	var b strings.Builder
-	b.WriteString("# What Dueto reaches\n\n")
-	if len(r.chosen) > 0 {
-		r.tables(&b, o)
+	fmt.Fprintf(&b, "Medians of %d rounds of %s in which the servers took turns; in brackets, the lowest and the highest of the rounds.\n"+
+		"Each server alone on one processor (GOMAXPROCS=1), the load on another, %d connections, %d accounts.\n"+
+		"Only the ratios travel between machines. Repeat it with `make bench` (`go run ./bench -quick` for a first look, `-help` for the rest).\n\n",
+		r.Rounds, r.Duration, r.Clients, r.Accounts)
+	r.aimsTable(&b)
+	if plots {
+		b.WriteString("![Dueto's requests per second as parts of the others', with the aims](ratios.svg)\n\n" +
+			"![Latencies of Dueto and of the floor](latency.svg)\n\n")
 	}
-	b.WriteString(sections)
-	version, _, _ := sqlite3.Version()
-	pinned := "pinned"
-	if s.cpus.server == "" {
-		pinned = "not pinned"
+	r.growth(&b)
+	b.WriteString("- `constant`: bare net/http, a body of the same length that is always the same.\n" +
+		"- `floor`: the same answers and the same durability from the same data, by hand on net/http, database/sql and the SQLite driver; one commit a write.\n" +
+		"- `floor-grouped`: the same, waiting writes committed together.\n" +
+		"- `dueto`: the binary as users run it, with its log in a file; its settings differ in that it throttles nobody, that an access token lasts for the run, and in a cheap hash for the logins before it.\n\n" +
+		"What the floors do for a write: they check the signature and the claims of the access token, read the session and its account as Dueto does, check the body's members, and answer the whole task with its ETag. " +
+		"A change is theirs alone to make who own the task, in one statement that writes the columns named in the body, and no index besides theirs. " +
+		"They keep no log, set no timeouts, and know no `If-Match`, no other kinds of token and no other `person`. " +
+		"Before the rounds, their answers are compared with Dueto's, refusals among them. Refreshing a token, which they do not, is set beside the floor's creates: it is one durable write.\n\n")
+	for _, size := range r.Sizes {
+		r.size(&b, size)
 	}
-	fmt.Fprintf(&b, "Measured with %s on %s/%s, %d processors (%s), SQLite %s; an fsync of 4 kB took %s.\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), pinned, version, s.fsync.Round(time.Microsecond))
+	fmt.Fprintf(&b, "Dueto's binary, linked as `go build` does, has %.1f MiB.\n\n", float64(r.Binary)/(1<<20))
+	b.WriteString(r.Machine.String())
 	return b.String()
 }
 
-// tables are what the rounds gave.
-func (r *results) tables(b *strings.Builder, o options) {
-	fmt.Fprintf(b, "Requests per second that were answered, medians of %d rounds of %s in which the servers took turns.\n"+
-		"Each server alone on one processor (GOMAXPROCS=1), the load on another, %d connections, %d accounts, %d tasks.\n"+
-		"Only the ratios travel between machines. Repeat it with `go run ./bench` (`-quick` for a first look, `-help` for the rest).\n\n",
-		o.rounds, o.duration, o.clients, accounts, o.tasks)
-	fmt.Fprintf(b, "- `constant`: bare net/http, a body of the same length that is always the same.\n"+
-		"- `floor`: the same answers and the same durability from the same data, by hand on net/http, database/sql and the SQLite driver; one commit a write.\n"+
-		"- `floor-grouped`: the same, waiting writes committed together.\n- `dueto`: the binary as users run it, with its log in a file.\n\n"+
-		"The last column is dueto / floor again, from the processor time that each spent on a request: other programs on the machine disturb it less, waiting for the disk is not in it.\n\n")
+// size has the tables of one number of tasks.
+func (r report) size(b *strings.Builder, size sizeReport) {
+	fmt.Fprintf(b, "## %s tasks\n\nRequests per second that were answered. The last column is dueto / floor again, from the processor time that each spent on a request: "+
+		"other programs on the machine disturb it less, waiting for the disk is not in it.\n\n", thousands(size.Tasks))
 	row(b, append(append([]string{"work"}, columns...), "dueto / floor", "dueto / grouped", "dueto / constant", "by processor time")...)
 	row(b, slices.Repeat([]string{"---"}, len(columns)+5)...)
-	for _, w := range r.chosen {
+	measured := slices.DeleteFunc(workloads(r.Clients), func(w workload) bool { return len(size.Works[w.name][dueto]) == 0 })
+	for _, w := range measured {
 		cells := []string{w.title}
+		got := size.Works[w.name]
 		for _, name := range columns {
-			cells = append(cells, r.cell(w, name, func(s []sample) string {
-				return fmt.Sprintf("%.0f", median(s, func(s sample) float64 { return s.perSecond }))
-			}))
+			cells = append(cells, cell(got[name], func(s []sample) string { return fmt.Sprintf("%.0f", median(s, rate)) }))
 		}
-		row(b, append(cells, r.ratio(w, rate, dueto, floor), r.ratio(w, rate, dueto, floorGrouped),
-			r.ratio(w, rate, dueto, constant), r.ratio(w, cost, floor, dueto))...)
+		row(b, append(cells, between(ratios(rate, got[dueto], got[floor])), between(ratios(rate, got[dueto], got[floorGrouped])),
+			between(ratios(rate, got[dueto], got[constant])), between(ratios(cost, got[floor], got[dueto])))...)
 	}
 	b.WriteString("\nLatency p50 / p99 in ms, and the server's processor time for a request in µs:\n\n")
 	row(b, append([]string{"work"}, columns...)...)
 	row(b, slices.Repeat([]string{"---"}, len(columns)+1)...)
-	for _, w := range r.chosen {
+	for _, w := range measured {
 		cells := []string{w.title}
 		for _, name := range columns {
-			cells = append(cells, r.cell(w, name, latencies))
+			cells = append(cells, cell(size.Works[w.name][name], latencies))
 		}
 		row(b, cells...)
 	}
 	b.WriteByte('\n')
-	r.refusals(b)
+	refusals(b, measured, size)
+	pressTable(b, r.Clients, size)
+	leftTable(b, size)
 }
 
 func row(b *strings.Builder, cells ...string) {
 	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
 }
 
-func (r *results) cell(w workload, name string, text func([]sample) string) string {
-	samples := r.samples[w.name][name]
+func cell(samples []sample, text func([]sample) string) string {
 	if len(samples) == 0 {
 		return ""
 	}
 	return text(samples)
 }
 
+// between gives the median, and the lowest and highest where there are several.
+func between(figures []float64) string {
+	s, ok := spreadOf(figures)
+	switch {
+	case !ok:
+		return ""
+	case len(figures) == 1:
+		return fmt.Sprintf("%.2f", s.median)
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", s.median, s.low, s.high)
+}
+
 func latencies(list []sample) string {
-	p50 := median(list, func(s sample) float64 { return s.p50.Seconds() * 1e3 })
-	p99 := median(list, func(s sample) float64 { return s.p99.Seconds() * 1e3 })
-	used := median(list, func(s sample) float64 { return s.processor.Seconds() * 1e6 })
+	p50, p99 := p50ms(list), p99ms(list)
+	used := median(list, func(s sample) float64 { return s.Processor.Seconds() * 1e6 })
 	if used == 0 { // unknown here
 		return fmt.Sprintf("%.2f / %.2f", p50, p99)
 	}
 	return fmt.Sprintf("%.2f / %.2f, %.0f µs", p50, p99, used)
 }
 
+func p50ms(list []sample) float64 {
+	return median(list, func(s sample) float64 { return s.P50.Seconds() * 1e3 })
+}
+
+func p99ms(list []sample) float64 {
+	return median(list, func(s sample) float64 { return s.P99.Seconds() * 1e3 })
+}
+
 // refusals says where requests were not answered with success.
-func (r *results) refusals(b *strings.Builder) {
-	for _, w := range r.chosen {
+func refusals(b *strings.Builder, list []workload, size sizeReport) {
+	for _, w := range list {
 		for _, name := range w.servers {
 			total := 0
-			for _, s := range r.samples[w.name][name] {
-				total += s.refused
+			for _, s := range size.Works[w.name][name] {
+				total += s.Refused
 			}
 			if total > 0 {
 				fmt.Fprintf(b, "%s refused %d requests of %q.\n\n", name, total, w.title)
 			}
 		}
 	}
+}
+
+// pressTable has the reads beside writes.
+func pressTable(b *strings.Builder, clients int, size sizeReport) {
+	if len(size.Pressure[dueto]) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "Reads while others write: %d clients read, half of them one task by id and half the first page, each pausing %s after an answer, on average; "+
+		"first on a quiet server, then while %d clients create tasks flat out, in turn. The ratio is that of a round's two p99.\n\n", pressReaders, pressThink, clients)
+	row(b, "server", "quiet p50 / p99 in ms", "loaded p50 / p99 in ms", "p99, loaded / quiet", "creates / s meanwhile")
+	row(b, slices.Repeat([]string{"---"}, 5)...)
+	for _, name := range pressed {
+		rounds := size.Pressure[name]
+		if len(rounds) == 0 {
+			continue
+		}
+		of := func(phase func(pressure) spell) string {
+			return fmt.Sprintf("%.2f / %.2f", median(rounds, func(p pressure) float64 { return phase(p).P50.Seconds() * 1e3 }),
+				median(rounds, func(p pressure) float64 { return phase(p).P99.Seconds() * 1e3 }))
+		}
+		row(b, name, of(func(p pressure) spell { return p.Quiet }), of(func(p pressure) spell { return p.Loaded }),
+			between(pressures(rounds)), fmt.Sprintf("%.0f", median(rounds, func(p pressure) float64 { return p.Writes })))
+	}
+	b.WriteByte('\n')
+}
+
+// leftTable has what the servers take besides time.
+func leftTable(b *strings.Builder, size sizeReport) {
+	if len(size.Memory) == 0 {
+		return
+	}
+	b.WriteString("Memory after all of this, as the system counts it, with the pages of files that are mapped; and the start from exec to the first answer, over the database that this left, from the system's cache:\n\n")
+	row(b, "server", "resident MiB", "at most MiB", "start in ms (median, lowest to highest)")
+	row(b, "---", "---", "---", "---")
+	for _, name := range []string{floor, floorGrouped, dueto} {
+		start := ""
+		if s, ok := spreadOf(milliseconds(size.Starts[name])); ok {
+			start = fmt.Sprintf("%.0f (%.0f to %.0f)", s.median, s.low, s.high)
+		}
+		m := size.Memory[name]
+		row(b, name, fmt.Sprintf("%.1f", float64(m.Resident)/(1<<20)), fmt.Sprintf("%.1f", float64(m.Peak)/(1<<20)), start)
+	}
+	b.WriteByte('\n')
 }

@@ -89,6 +89,19 @@ func (p processors) start(ctx context.Context, dir, name string, env []string, p
 
 // startOn is start on given processors, all where none are given.
 func startOn(ctx context.Context, cpus, dir, name string, env []string, program string, args ...string) (*server, error) {
+	s, err := launch(ctx, cpus, dir, name, env, program, args...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.awaitListening(ctx); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// launch runs a program, and waits for nothing.
+func launch(ctx context.Context, cpus, dir, name string, env []string, program string, args ...string) (*server, error) {
 	if cpus != "" {
 		args = append([]string{"-c", cpus, program}, args...)
 		program = "taskset"
@@ -108,10 +121,6 @@ func startOn(ctx context.Context, cpus, dir, name string, env []string, program 
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() { s.ended <- s.cmd.Wait() }()
-	if err := s.awaitListening(ctx); err != nil {
-		s.stop()
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
 	return s, nil
 }
 
@@ -126,10 +135,13 @@ func plainEnvironment() []string {
 	return env
 }
 
+// startPatience is how long a server may take before it listens.
+const startPatience = 15 * time.Second
+
 var listening = regexp.MustCompile(`listening on (http://\S+)`)
 
 func (s *server) awaitListening(ctx context.Context) error {
-	for deadline := time.Now().Add(15 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(startPatience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		log, err := os.ReadFile(s.log)
 		if err != nil {
 			return err
@@ -138,14 +150,27 @@ func (s *server) awaitListening(ctx context.Context) error {
 			s.url = string(m[1])
 			return nil
 		}
-		select {
-		case err := <-s.ended:
-			s.ended <- err
-			return fmt.Errorf("it ended (%w): %s", errors.Join(err, ctx.Err()), log)
-		default:
+		if err := s.gone(); err != nil {
+			return errors.Join(err, ctx.Err())
 		}
 	}
-	return errors.New("it does not listen after 15 s; see " + s.log)
+	return fmt.Errorf("it does not listen after %s: %s", startPatience, s.lastLog())
+}
+
+// gone fails where the process has ended, with what it said last.
+func (s *server) gone() error {
+	select {
+	case err := <-s.ended:
+		s.ended <- err
+		return fmt.Errorf("it ended (%w): %s", err, s.lastLog())
+	default:
+		return nil
+	}
+}
+
+func (s *server) lastLog() string {
+	log, _ := os.ReadFile(s.log)
+	return string(log)
 }
 
 // emptyLog keeps the log, which grows by megabytes a second, from filling the disk.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -27,25 +28,42 @@ type workload struct {
 	clients int
 	// requests makes what a server is sent.
 	requests func(*plan, *server) ([][]byte, error)
+	// chained are requests that come of one another, in place of them.
+	chained func(*plan) []source
+}
+
+func (w workload) called() string { return w.name }
+
+func (w workload) sources(p *plan, s *server) ([]source, error) {
+	if w.chained != nil {
+		return w.chained(p)[:w.clients], nil
+	}
+	requests, err := w.requests(p, s)
+	return inTurn(requests, w.clients), err
 }
 
 func workloads(clients int) []workload {
 	return []workload{
-		{"get", "one task by id", []string{constant, floor, dueto}, clients, (*plan).gets},
-		{"list", "first page of 50", []string{constant, floor, dueto}, clients, (*plan).lists},
-		{"filtered", "a person's open tasks by due date", []string{floor, dueto}, clients, (*plan).filtered},
-		{"deep", "cursor page deep in the list", []string{floor, dueto}, clients, (*plan).deep},
-		{"conditional", "one task, not modified (304)", []string{constant, floor, dueto}, clients, (*plan).conditional},
-		{"create", "create, durable", []string{constant, floor, floorGrouped, dueto}, clients, (*plan).creates},
-		{"create1", "create, durable, one client", []string{constant, floor, floorGrouped, dueto}, 1, (*plan).creates},
+		{"get", "one task by id", []string{constant, floor, dueto}, clients, (*plan).gets, nil},
+		{"list", "first page of 50", []string{constant, floor, dueto}, clients, (*plan).lists, nil},
+		{"filtered", "a person's open tasks by due date", []string{floor, dueto}, clients, (*plan).filtered, nil},
+		{"deep", "page 50,000 rows deep, by cursor", []string{floor, dueto}, clients, (*plan).deep, nil},
+		{"conditional", "one task, not modified (304)", []string{constant, floor, dueto}, clients, (*plan).conditional, nil},
+		{"create", "create, durable", []string{floor, floorGrouped, dueto}, clients, (*plan).creates, nil},
+		{"change", "change, durable", []string{floor, floorGrouped, dueto}, clients, (*plan).changes, nil},
+		{"create1", "create, durable, one client", []string{floor, floorGrouped, dueto}, 1, (*plan).creates, nil},
+		{"refresh", "token refresh", []string{dueto}, clients, nil, (*plan).refreshes},
 	}
 }
 
 // plan is what is asked for: the same rows of each server.
 type plan struct {
 	ids     []int64
+	own     []int64 // of the account that signs in
+	others  int64   // somebody else's, for all to read
 	persons []int
 	places  []place
+	chains  []source // of refresh tokens
 }
 
 // place is deep in the list of tasks: the cursor that Dueto gave for it, and
@@ -55,11 +73,17 @@ type place struct {
 	after  int64
 }
 
-const variety = 500 // different requests of a kind
+const (
+	variety = 500    // different requests of a kind
+	depth   = 50_000 // of the deep pages, in rows, or half of all where there are fewer
+)
 
-func makePlan(d *server, tasks int) (*plan, error) {
+func makePlan(d *server, tasks int) (_ *plan, err error) {
 	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same requests each time
-	p := &plan{}
+	p := &plan{own: ownTasks(tasks)}
+	if p.others, err = foreign(d); err != nil {
+		return nil, err
+	}
 	for range variety {
 		p.persons = append(p.persons, 1+random.IntN(accounts))
 	}
@@ -73,7 +97,32 @@ func makePlan(d *server, tasks int) (*plan, error) {
 			p.ids = append(p.ids, id)
 		}
 	}
-	return p, p.walk(d, tasks/2)
+	if p.chains, err = signInAll(d); err != nil {
+		return nil, err
+	}
+	return p, p.walk(d, min(depth, tasks/2))
+}
+
+// foreign gives a task that is neither for nor by the first account.
+func foreign(d *server) (int64, error) {
+	status, _, body, err := call(d, http.MethodGet, "/tasks?page_size=200", "")
+	if err != nil {
+		return 0, err
+	}
+	var page []struct {
+		ID        int64 `json:"id"`
+		Person    int64 `json:"person"`
+		CreatedBy int64 `json:"created_by"`
+	}
+	if err := json.Unmarshal(body, &page); err != nil {
+		return 0, fmt.Errorf("GET /tasks was answered %d: %w", status, err)
+	}
+	for _, task := range page {
+		if task.Person != 1 && task.CreatedBy != 1 {
+			return task.ID, nil
+		}
+	}
+	return 0, errors.New("every task is the first account's")
 }
 
 var nextCursor = regexp.MustCompile(`<[^>]*[?&]cursor=([^&>]*)[^>]*>; rel="next"`)
@@ -160,6 +209,24 @@ func (p *plan) creates(s *server) (list [][]byte, err error) {
 	}
 	return list, nil
 }
+
+// changes tick a task off, or not, and every other time give it another text
+// and date.
+func (p *plan) changes(s *server) (list [][]byte, err error) {
+	for i, id := range p.own {
+		list = append(list, request(s, http.MethodPatch, taskPath(id), changedTask(i), "Authorization: Bearer "+s.token))
+	}
+	return list, nil
+}
+
+func changedTask(i int) string {
+	if i%2 == 0 {
+		return fmt.Sprintf(`{"done":%t}`, i%4 == 0)
+	}
+	return fmt.Sprintf(`{"title":"Look at number %d again","due_to":"2031-%02d-%02dT%02d:00:00Z"}`, i, 1+i%12, 1+i%28, i%24)
+}
+
+func (p *plan) refreshes() []source { return p.chains }
 
 func newTask(i int) string {
 	return fmt.Sprintf(`{"title":"Write down number %d","description":"As agreed on the phone.","due_to":"2030-%02d-%02dT%02d:30:00+01:00","priority":%d,"tags":["work","phone"]}`,

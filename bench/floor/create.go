@@ -15,6 +15,7 @@ import (
 
 var (
 	errUnauthorized = errors.New("not authenticated")
+	errForbidden    = errors.New("not allowed")
 	errBadRequest   = errors.New("bad request")
 )
 
@@ -88,14 +89,29 @@ func (t *newTask) valid() bool {
 	return title > 0 && title <= 100 && t.Priority >= 0 && t.Priority <= 4 && len(t.Tags) <= 20
 }
 
+func read(w http.ResponseWriter, r *http.Request, into any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+func tagList(tags []string) string {
+	if len(tags) == 0 {
+		return "[]"
+	}
+	list, _ := json.Marshal(tags) // of strings: cannot fail
+	return string(list)
+}
+
 func (s *server) create(w http.ResponseWriter, r *http.Request) error {
 	user, err := s.guard.user(r)
 	if err != nil {
 		return err
 	}
 	var in newTask
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
-	if err != nil || json.Unmarshal(body, &in) != nil || !in.valid() {
+	if err := read(w, r, &in); err != nil || !in.valid() {
 		return errBadRequest
 	}
 	task := rowPool.Get().(*row)
@@ -108,14 +124,9 @@ func (s *server) create(w http.ResponseWriter, r *http.Request) error {
 	if in.Done {
 		doneAt = now
 	}
-	tags := "[]"
-	if len(in.Tags) > 0 {
-		list, _ := json.Marshal(in.Tags) // of strings: cannot fail
-		tags = string(list)
-	}
-	task.values = [...]any{int64(0), in.Title, in.Description, due, in.Done, doneAt, in.Priority, tags, in.Visibility == "private",
+	task.values = [...]any{int64(0), in.Title, in.Description, due, in.Done, doneAt, in.Priority, tagList(in.Tags), in.Visibility == "private",
 		user, user, now, now, int64(1)}
-	id, err := s.store.create(task.values[1:]...)
+	id, err := s.store.insert(task.values[1:]...)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func run(addr, database string, grouped bool) error {
 	if secret == "" {
 		return errors.New("FLOOR_SECRET is not set")
 	}
-	st, err := openStore(database, grouped)
+	st, err := openStore(openSQLite(database), grouped)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", database, err)
 	}
@@ -60,6 +60,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case single && r.Method == http.MethodGet:
 		err = s.get(w, r, id)
+	case single && r.Method == http.MethodPatch:
+		err = s.change(w, r, id)
 	case r.URL.Path == "/tasks" && r.Method == http.MethodGet:
 		err = s.list(w, r)
 	case r.URL.Path == "/tasks" && r.Method == http.MethodPost:
@@ -73,6 +75,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not found", http.StatusNotFound)
 	case errors.Is(err, errUnauthorized):
 		http.Error(w, "not authenticated", http.StatusUnauthorized)
+	case errors.Is(err, errForbidden):
+		http.Error(w, "not allowed", http.StatusForbidden)
 	case errors.Is(err, errBadRequest):
 		http.Error(w, "not valid", http.StatusBadRequest)
 	default:

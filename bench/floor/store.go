@@ -1,58 +1,54 @@
 package main
 
 import (
-	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
-	"net/url"
 	"runtime"
-
-	"github.com/mattn/go-sqlite3"
+	"sync"
 )
 
-// The settings are those that Dueto's models open the file with.
-var (
-	shared  = []string{"busy_timeout = 5000", "foreign_keys = ON", "trusted_schema = OFF", "journal_size_limit = 67108864", "cell_size_check = ON"}
-	writing = append([]string{"busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL"}, shared...)
-	reading = append(shared[:len(shared):len(shared)], "query_only = ON")
-)
-
-const readers = 4
+// engine is what the statements need of a database.
+type engine struct {
+	reads, writes *sql.DB // writes has one connection where writes are grouped
+	begin         string
+	// bind gives a query the engine's placeholders in place of question marks.
+	bind func(query string) string
+	// insert runs an INSERT and gives the new id.
+	insert func(stmt *sql.Stmt, args []any) (int64, error)
+}
 
 // store holds the statements, prepared once on each connection. They run
 // without a context that can end: for one that can, database/sql and the driver
 // start goroutines.
 type store struct {
+	engine
 	byID, first, after, ofPerson, session *sql.Stmt
 
-	insert, begin, commit *sql.Stmt // on the one connection that writes
+	create, commit, start *sql.Stmt // on connections that write
 	queue                 chan *write
+
+	mu      sync.Mutex
+	changes [allMembers + 1]*sql.Stmt // by the members that they set, prepared when they are first needed
 }
 
-func openStore(path string, grouped bool) (*store, error) {
-	writes := sql.OpenDB(newConnector(path, "_txlock=immediate", writing))
-	writes.SetMaxOpenConns(1)
-	reads := sql.OpenDB(newConnector(path, "mode=ro", reading))
-	reads.SetMaxOpenConns(readers)
-	reads.SetMaxIdleConns(readers)
+func openStore(e engine, grouped bool) (*store, error) {
 	const selection = "SELECT " + columns + " FROM tasks WHERE private = FALSE "
-	st := &store{}
+	st := &store{engine: e}
 	var errs []error
 	prepare := func(db *sql.DB, query string) *sql.Stmt {
-		stmt, err := db.Prepare(query)
+		stmt, err := db.Prepare(e.bind(query))
 		errs = append(errs, err)
 		return stmt
 	}
-	st.begin = prepare(writes, "BEGIN IMMEDIATE")
-	st.commit = prepare(writes, "COMMIT")
-	st.insert = prepare(writes, `INSERT INTO tasks (title, description, due_to, done, done_at, priority, tags, private,
+	st.start = prepare(e.writes, e.begin)
+	st.commit = prepare(e.writes, "COMMIT")
+	st.create = prepare(e.writes, `INSERT INTO tasks (title, description, due_to, done, done_at, priority, tags, private,
 		person_id, created_by, created_at, updated_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-	st.byID = prepare(reads, selection+"AND id = ?")
-	st.first = prepare(reads, selection+"ORDER BY id LIMIT 50")
-	st.after = prepare(reads, selection+"AND id > ? ORDER BY id LIMIT 50")
-	st.ofPerson = prepare(reads, selection+"AND person_id = ? AND done = ? ORDER BY coalesce(due_to, 9223372036854775807), id LIMIT 50")
-	st.session = prepare(reads, `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at,
+	st.byID = prepare(e.reads, selection+"AND id = ?")
+	st.first = prepare(e.reads, selection+"ORDER BY id LIMIT 50")
+	st.after = prepare(e.reads, selection+"AND id > ? ORDER BY id LIMIT 50")
+	st.ofPerson = prepare(e.reads, selection+"AND person_id = ? AND done = ? ORDER BY coalesce(due_to, 9223372036854775807), id LIMIT 50")
+	st.session = prepare(e.reads, `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at,
 		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at
 		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?`)
 	if grouped {
@@ -75,44 +71,81 @@ func (st *store) task(row *row, id int64) error {
 	return rows.Scan(row.targets[:]...)
 }
 
-// write is an insert that waits for its commit.
+// insert makes a task and gives its id once it is durable.
+func (st *store) insert(args ...any) (id int64, err error) {
+	err = st.do(func() (err error) {
+		id, err = st.engine.insert(st.create, args)
+		return err
+	})
+	return id, err
+}
+
+// update changes the named members of a task that is for or by the user, and
+// reads it into row. It fails with sql.ErrNoRows where there is none.
+func (st *store) update(row *row, set members, args []any) error {
+	return st.do(func() error {
+		stmt, err := st.changing(set)
+		if err != nil {
+			return err
+		}
+		rows, err := stmt.Query(args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		if !rows.Next() {
+			return errors.Join(rows.Err(), sql.ErrNoRows)
+		}
+		if err := rows.Scan(row.targets[:]...); err != nil {
+			return err
+		}
+		rows.Next() // to its end, which is where a statement alone commits
+		return errors.Join(rows.Err(), rows.Close())
+	})
+}
+
+// changing gives the statement that sets the members. It names no column
+// besides: each that is named costs its indexes a write.
+func (st *store) changing(set members) (stmt *sql.Stmt, err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.changes[set] == nil {
+		if st.changes[set], err = st.writes.Prepare(st.bind(set.update())); err != nil {
+			return nil, err
+		}
+	}
+	return st.changes[set], nil
+}
+
+// write is a statement that waits for its commit.
 type write struct {
-	args []any
-	id   int64
+	run  func() error
 	err  error
 	done chan struct{}
 }
 
-// create inserts a task and gives its id once it is durable.
-func (st *store) create(args ...any) (int64, error) {
+// do runs a statement and returns once what it wrote is durable.
+func (st *store) do(run func() error) error {
 	if st.queue == nil {
-		return st.run(args) // a statement alone is a transaction, and its end a commit
+		return run() // a statement alone is a transaction, and its end a commit
 	}
-	w := &write{args: args, done: make(chan struct{})}
+	w := &write{run: run, done: make(chan struct{})}
 	st.queue <- w
 	<-w.done
-	return w.id, w.err
+	return w.err
 }
 
-func (st *store) run(args []any) (int64, error) {
-	result, err := st.insert.Exec(args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.LastInsertId()
-}
-
-// group commits together the writes that wait behind one another. An insert
+// group commits together the writes that wait behind one another. A statement
 // that fails undoes nothing but itself.
 func (st *store) group() {
 	batch := make([]*write, 0, cap(st.queue))
 	for first := range st.queue {
 		batch = batch[:0]
-		_, err := st.begin.Exec()
+		_, err := st.start.Exec()
 		for w := first; w != nil; w = st.waiting(len(batch)) {
 			batch = append(batch, w)
 			if err == nil {
-				w.id, w.err = st.run(w.args)
+				w.err = w.run()
 			}
 		}
 		if err == nil {
@@ -142,27 +175,3 @@ func (st *store) waiting(taken int) *write {
 	}
 	return nil
 }
-
-// connector opens connections that all carry the same settings.
-type connector struct {
-	dsn    string
-	driver *sqlite3.SQLiteDriver
-}
-
-func newConnector(path, params string, pragmas []string) *connector {
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params + "&_stmt_cache_size=64"
-	return &connector{dsn, &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
-		for _, p := range pragmas {
-			if _, err := conn.Exec("PRAGMA "+p, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}}
-}
-
-// Connect implements driver.Connector.
-func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
-
-// Driver implements driver.Connector.
-func (c *connector) Driver() driver.Driver { return c.driver }
