@@ -171,28 +171,30 @@ func (r report) aimsTable(b *strings.Builder) {
 	b.WriteByte('\n')
 }
 
-// growth says what is otherwise with the most tasks than with the fewest: of
-// each work, the ratio to the floor and Dueto's own requests per second.
+// growth says what is otherwise with the most tasks than with the fewest.
 func (r report) growth(b *strings.Builder) {
 	if len(r.Sizes) < 2 {
 		return
 	}
 	few, many := r.Sizes[0], r.Sizes[len(r.Sizes)-1]
-	var parts []string
+	fmt.Fprintf(b, "What changes from %s to %s tasks:\n\n", thousands(few.Tasks), thousands(many.Tasks))
+	row(b, "work", "Dueto's requests per second", "the floor's", "dueto / floor at first", "and then")
+	row(b, slices.Repeat([]string{"---"}, 5)...)
+	change := func(before, after []sample) string {
+		if len(before) == 0 || len(after) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%+.0f %%", 100*(median(after, rate)/median(before, rate)-1))
+	}
 	for _, w := range workloads(r.Clients) {
 		before, after := few.Works[w.name], many.Works[w.name]
 		if len(before[dueto]) == 0 || len(after[dueto]) == 0 {
 			continue
 		}
-		change := 100 * (median(after[dueto], rate)/median(before[dueto], rate) - 1)
-		part := fmt.Sprintf("%s %+.0f %%", w.title, change)
-		from, ok := spreadOf(ratios(rate, before[dueto], before[floor]))
-		if to, also := spreadOf(ratios(rate, after[dueto], after[floor])); ok && also {
-			part += fmt.Sprintf(" (dueto / floor %.2f, then %.2f)", from.median, to.median)
-		}
-		parts = append(parts, part)
+		row(b, w.title, change(before[dueto], after[dueto]), change(before[floor], after[floor]),
+			between(ratios(rate, before[dueto], before[floor])), between(ratios(rate, after[dueto], after[floor])))
 	}
-	fmt.Fprintf(b, "From %s to %s tasks, Dueto's requests per second change by: %s.\n\n", thousands(few.Tasks), thousands(many.Tasks), strings.Join(parts, "; "))
+	b.WriteByte('\n')
 }
 
 // thousands writes a number in groups of three.

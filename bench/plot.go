@@ -21,7 +21,7 @@ const (
 // plotStyle has the colours of both modes. Series are told apart by their order:
 // the floor's are grey, Dueto's blue.
 const plotStyle = `text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2328}.title{font-size:15px;font-weight:600}` +
-	`.faint{fill:#59636e}.grid{stroke:#d1d9e0}.aim{stroke:#bc4c00;stroke-width:2}.aimtext{fill:#bc4c00}` +
+	`.faint{fill:#59636e}.grid{stroke:#d1d9e0}.span{stroke-width:2}.aim{stroke:#bc4c00;stroke-width:2}.aimtext{fill:#bc4c00}` +
 	`.dueto0{fill:#54aeff;stroke:#54aeff}.dueto1{fill:#0969da;stroke:#0969da}.floor0{fill:#9aa4af;stroke:#9aa4af}.floor1{fill:#59636e;stroke:#59636e}` +
 	`@media(prefers-color-scheme:dark){text{fill:#e6edf3}.faint{fill:#9198a1}.grid{stroke:#3d444d}.aim{stroke:#f0883e}.aimtext{fill:#f0883e}` +
 	`.dueto0{fill:#79c0ff;stroke:#79c0ff}.dueto1{fill:#2f81f7;stroke:#2f81f7}.floor0{fill:#9198a1;stroke:#9198a1}.floor1{fill:#656c76;stroke:#656c76}}`
@@ -106,12 +106,14 @@ func (p bars) svg() string {
 		return labelWidth + int(math.Round(v/most*(plotWidth-labelWidth-valueWidth)))
 	}
 	step := 0.2
-	for most/step > 8 {
-		step *= 2.5
+	for _, wider := range []float64{0.5, 1, 2, 5, 10} {
+		if most/step > 8 {
+			step = wider
+		}
 	}
 	var marks []float64
-	for i := 0; float64(i)*step <= most+1e-9; i++ {
-		marks = append(marks, math.Round(float64(i)*step*100)/100)
+	for i := 0; float64(i)*step <= most; i++ {
+		marks = append(marks, math.Round(float64(i)*step*10)/10)
 	}
 	rowHeight := len(p.series)*barHeight + rowGap
 	c := newCanvas(p.title, p.note, p.series, headHeight+len(p.rows)*rowHeight+footHeight)
@@ -128,7 +130,7 @@ func (p bars) svg() string {
 			c.text(max(at(v), at(r.aim))+6, y+j*barHeight+barHeight-3, "", "start", fmt.Sprintf("%.2f", v))
 		}
 		c.line(at(r.aim), y-3, at(r.aim), bottom+2, "aim")
-		c.text(at(r.aim)+44, (y+bottom)/2+4, "aimtext", "start", fmt.Sprintf("aim %g", r.aim))
+		c.text(plotWidth-8, (y+bottom)/2+4, "aimtext", "end", fmt.Sprintf("aim %g", r.aim))
 	}
 	return c.end()
 }
@@ -177,7 +179,7 @@ func (p spans) svg() string {
 				continue
 			}
 			middle, class := y+j*barHeight+barHeight/2, p.series[j].class
-			c.line(at(s.p50), middle, at(s.p99), middle, class)
+			c.line(at(s.p50), middle, at(s.p99), middle, "span "+class)
 			c.rect(at(s.p50)-4, middle-4, 8, 8, class)
 			c.rect(at(s.p99)-1, middle-4, 3, 8, class)
 			c.text(at(s.p99)+8, middle+4, "", "start", fmt.Sprintf("%.2f / %.2f", s.p50, s.p99))
@@ -200,7 +202,7 @@ func (r report) plots() map[string]string {
 		if !a.atLeast {
 			continue
 		}
-		bar := barRow{label: a.work + ", " + strings.TrimPrefix(a.measure, "dueto "), aim: a.bound(0)}
+		bar := barRow{label: a.work + " " + strings.TrimPrefix(a.measure, "dueto "), aim: a.bound(0)}
 		for _, size := range sizes {
 			value := math.NaN()
 			if s, ok := spreadOf(a.figures(size)); ok {
