@@ -160,8 +160,11 @@ func run(ctx context.Context, o options) (err error) {
 		}
 		fmt.Println(text)
 		progress("%s took %s", p.name, time.Since(begin).Round(time.Second))
+		if err := results.render(); err != nil { // each time: the next part may fail
+			return err
+		}
 	}
-	return results.render()
+	return nil
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
