@@ -26,7 +26,7 @@ func (r report) markdown(plots bool) string {
 		"- `floor-grouped`: the same, waiting writes committed together.\n" +
 		"- `dueto`: the binary as users run it, with its log in a file; its settings differ in that it throttles nobody, that an access token lasts for the run, and in a cheap hash for the logins before it.\n\n" +
 		"What the floors do for a write: they check the signature and the claims of the access token, read the session and its account as Dueto does, check the body's members, and answer the whole task with its ETag. " +
-		"A change is theirs alone to make who own the task, in one statement that writes the columns named in the body, and no index besides theirs. " +
+		"They let a task be changed by its person and its maker only, in one statement that writes the columns named in the body and so spares the other indexes. " +
 		"They keep no log, set no timeouts, and know no `If-Match`, no other kinds of token and no other `person`. " +
 		"Before the rounds, their answers are compared with Dueto's, refusals among them. Refreshing a token, which they do not, is set beside the floor's creates: it is one durable write.\n\n")
 	for _, size := range r.Sizes {
