@@ -122,7 +122,7 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 		return nil, err
 	}
 	e.reads.Store(reads)
-	e.writer = startWriter(writes)
+	e.writer = startWriter(writes, e.writes)
 	return e, nil
 }
 
@@ -280,10 +280,13 @@ func (e *sqliteEngine) close() error {
 type closedPool struct{}
 
 // refusing gives a handle on which every query fails with ErrUnavailable.
-func refusing(db *gorm.DB) *gorm.DB {
-	refused := db.Session(&gorm.Session{NewDB: true, Context: context.Background()})
-	refused.Statement.ConnPool = closedPool{}
-	return refused
+func refusing(db *gorm.DB) *gorm.DB { return withPool(db, closedPool{}) }
+
+// withPool gives a handle whose queries go another way.
+func withPool(db *gorm.DB, pool gorm.ConnPool) *gorm.DB {
+	other := db.Session(&gorm.Session{NewDB: true, Context: context.Background()})
+	other.Statement.ConnPool = pool
+	return other
 }
 
 var errClosed = fmt.Errorf("%w: it is closed", ErrUnavailable)

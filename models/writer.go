@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -17,12 +18,14 @@ import (
 const maxBatch = 256
 
 // writer runs all changes on one connection. Writes that wait while a commit
-// is being made durable share the next one, each in a savepoint of its own, so
-// that fsync is paid once for all of them and a refused write undoes nothing
-// but itself.
+// is being made durable share the next one, so that fsync is paid once for all
+// of them. Nearly all of them succeed, so that they run without a way to undo
+// one alone; where one is to be undone, all of them are, and run again.
 type writer struct {
-	db      *gorm.DB
+	tx      *transaction
+	handle  DB
 	queue   chan *write
+	batch   []*write // those that share the transaction
 	stopped chan struct{}
 
 	closing sync.RWMutex // held for reading while a write is handed over
@@ -34,14 +37,19 @@ type writer struct {
 
 // write is one caller's change, and its outcome once done is closed.
 type write struct {
-	ctx  context.Context
-	fn   func(DB) error
-	err  error
-	done chan struct{}
+	ctx   context.Context
+	fn    func(DB) error
+	begun bool // it is not cancelled any more
+	err   error
+	done  chan struct{}
 }
 
-func startWriter(db *gorm.DB) *writer {
-	w := &writer{db: db, queue: make(chan *write, maxBatch), stopped: make(chan struct{})}
+func startWriter(db *gorm.DB, pool *sql.DB) *writer {
+	tx := &transaction{pool: pool}
+	w := &writer{
+		tx: tx, handle: DB{base: withPool(db, tx), ctx: context.Background()},
+		queue: make(chan *write, maxBatch), stopped: make(chan struct{}),
+	}
 	go w.loop()
 	return w
 }
@@ -91,49 +99,74 @@ func (w *writer) loop() {
 // commit runs first and whatever waits behind it in one transaction. No caller
 // hears of success before the commit; if the commit fails, all hear of it.
 func (w *writer) commit(first *write) {
-	batch := make([]*write, 0, 8)
-	tx := w.db.Begin()
-	err := translate(tx.Error)
-	if err != nil {
-		first.err = err
-		close(first.done)
-		return
-	}
-	handle := DB{base: tx, ctx: context.Background()}
-	for job := first; job != nil; {
-		batch = append(batch, job)
-		if err = handle.attempt(job); err != nil {
-			break // what waits still is not lost with this transaction
-		}
-		job = w.next(len(batch))
+	w.batch = append(w.batch[:0], first)
+	err := w.tx.run(w.together)
+	if errors.Is(err, errSpoilt) {
+		err = w.tx.run(w.apart)
 	}
 	if err == nil {
-		err = translateCommit(tx.Commit().Error)
-	}
-	if err != nil {
-		_ = tx.Rollback() // after a failed commit the transaction may be gone already
-	} else {
 		w.commits.Add(1)
 	}
-	for _, job := range batch {
-		if err != nil && job.err == nil {
+	for i, job := range w.batch {
+		if job.err == nil {
 			job.err = err
 		}
 		if job.err == nil {
 			w.writes.Add(1)
 		}
 		close(job.done)
+		w.batch[i] = nil // what it holds is the caller's
 	}
 }
 
-// next takes a write that is waiting, or none. Where none is, those who could
-// hand one over are let run first: on few processors they would otherwise wait
-// for the whole commit, and then share the next one with few others.
-func (w *writer) next(taken int) *write {
-	for attempt := 0; taken < maxBatch && attempt < 2; attempt++ {
+// errSpoilt says that a write is to be undone, or that it ended the transaction
+// that it shared.
+var errSpoilt = errors.New("a write has spoilt its transaction")
+
+// together runs the batch, and adds to it whatever comes meanwhile. A write that
+// fails before it changed anything leaves nothing to undo. After any other
+// failure what waits still is left for later: the batch is to run again.
+func (w *writer) together() error {
+	for job := w.batch[0]; job != nil; job = w.next() {
+		if job.err = job.ctx.Err(); job.err != nil {
+			continue // its client left before it began
+		}
+		job.begun = true
+		w.tx.changed = false
+		job.err = call(job.fn, w.handle)
+		if (job.err != nil && w.tx.changed) || !w.tx.open() {
+			return errSpoilt
+		}
+	}
+	return nil
+}
+
+// apart runs the batch again, each write in a savepoint of its own, so that one
+// that fails undoes nothing but itself.
+func (w *writer) apart() error {
+	for _, job := range w.batch {
+		if !job.begun {
+			continue
+		}
+		if err := w.handle.attempt(job); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next adds a write that is waiting to the batch, or gives none. Where none is,
+// those who could hand one over are let run first: on few processors they would
+// otherwise wait for the whole commit, and then share the next one with few
+// others.
+func (w *writer) next() *write {
+	for attempt := 0; len(w.batch) < maxBatch && attempt < 2; attempt++ {
 		select {
-		case job := <-w.queue: // nil once closed and drained
-			return job
+		case job, ok := <-w.queue:
+			if ok {
+				w.batch = append(w.batch, job)
+			}
+			return job // nil once closed and drained
 		default:
 			runtime.Gosched()
 		}
@@ -144,9 +177,6 @@ func (w *writer) next(taken int) *write {
 // attempt runs one write in a savepoint. What fn fails with is the write's own
 // outcome; the error returned is of the transaction, which then is lost whole.
 func (db DB) attempt(job *write) error {
-	if job.err = job.ctx.Err(); job.err != nil {
-		return nil //nolint:nilerr // its client left before it began: no fault of the transaction
-	}
 	if err := db.exec("SAVEPOINT one_write"); err != nil {
 		return err
 	}

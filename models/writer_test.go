@@ -15,10 +15,12 @@ import (
 func hold(t testing.TB, s *Store, n int, first func(DB) error) (wait func() error) {
 	t.Helper()
 	w := s.engine.(*sqliteEngine).writer
+	waited := false // it may run again, with the others taken from the queue
 	job := &write{ctx: context.Background(), done: make(chan struct{}), fn: func(tx DB) error {
-		for len(w.queue) < n {
+		for !waited && len(w.queue) < n {
 			runtime.Gosched()
 		}
+		waited = true
 		return first(tx)
 	}}
 	if err := w.enqueue(job); err != nil {
@@ -151,6 +153,130 @@ func TestWrite_CancelledAfterItBeganIsDone(t *testing.T) {
 	})
 	if got := titles(t, s); err != nil || !slices.Equal(got, []string{"kept"}) {
 		t.Errorf("it gave %v and stored %q", err, got)
+	}
+}
+
+// together runs the writes behind first, in one transaction, and gives their
+// outcomes.
+func together(t *testing.T, s *Store, first func(DB) error, jobs ...*write) (front error) {
+	t.Helper()
+	wait := hold(t, s, len(jobs), first)
+	for _, job := range jobs {
+		job.done = make(chan struct{})
+		if job.ctx == nil {
+			job.ctx = t.Context()
+		}
+		if err := s.engine.(*sqliteEngine).writer.enqueue(job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	front = wait()
+	for _, job := range jobs {
+		<-job.done
+	}
+	return front
+}
+
+func TestWrite_RunsAgainOnlyWhereThereIsSomethingToUndo(t *testing.T) {
+	t.Parallel()
+	refusal := errors.New("refused")
+	for name, test := range map[string]struct {
+		fails func(DB) error
+		runs  int // of a write in front of it
+	}{
+		"refused at once": {func(DB) error { return refusal }, 1},
+		"refused after it read": {func(tx DB) error {
+			_, err := TaskByID(tx, TaskScope{}, 404)
+			return errors.Join(refusal, err)
+		}, 1},
+		"a panic at once":         {func(DB) error { panic(refusal) }, 1},
+		"refused after a change":  {func(tx DB) error { return errors.Join(addTask("no")(tx), refusal) }, 2},
+		"refused by the database": {func(tx DB) error { return errors.Join(tx.exec("INSERT INTO tasks (id) VALUES (NULL)"), refusal) }, 2},
+		"a change by gorm":        {func(tx DB) error { return errors.Join(tx.gorm().Create(&User{}).Error, refusal) }, 2},
+		"a change that returns": {func(tx DB) error {
+			_, err := scalar(tx, "DELETE FROM tasks RETURNING id")
+			return errors.Join(err, refusal)
+		}, 2},
+		"a panic after the change": {func(tx DB) error { return errors.Join(addTask("no")(tx), func() error { panic(refusal) }()) }, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := openMigrated(t)
+			runs, failed := 0, 0
+			bad, behind := &write{fn: func(tx DB) error { failed++; return test.fails(tx) }}, &write{fn: addTask("behind")}
+			front := together(t, s, func(tx DB) error { runs++; return addTask("in front")(tx) }, bad, behind)
+			if front != nil || bad.err == nil || behind.err != nil {
+				t.Errorf("the outcomes are %v, %v, %v", front, bad.err, behind.err)
+			}
+			if runs != test.runs || failed != test.runs {
+				t.Errorf("the one in front ran %d times, the one that failed %d times; want %d", runs, failed, test.runs)
+			}
+			if got := titles(t, s); !slices.Equal(got, []string{"behind", "in front"}) {
+				t.Errorf("stored %q", got)
+			}
+		})
+	}
+}
+
+func TestWrite_TheRunThatCountsGivesTheOutcome(t *testing.T) {
+	t.Parallel()
+	s := openMigrated(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	left, leave := context.WithCancel(t.Context())
+	first, second := errors.New("first run"), errors.New("second run")
+	var runs, mended, never int
+	jobs := []*write{
+		{ctx: ctx, fn: func(tx DB) error { cancel(); leave(); return addTask("begun, then cancelled")(tx) }},
+		{ctx: left, fn: func(DB) error { never++; return nil }},
+		{fn: func(tx DB) error {
+			if mended++; mended == 1 {
+				return first
+			}
+			return addTask("refused only once")(tx)
+		}},
+		{fn: func(tx DB) error {
+			if runs++; runs == 1 {
+				return errors.Join(addTask("no")(tx), first)
+			}
+			return errors.Join(addTask("no")(tx), second)
+		}},
+	}
+	if err := together(t, s, func(DB) error { return nil }, jobs...); err != nil {
+		t.Error(err)
+	}
+	if jobs[0].err != nil || jobs[2].err != nil {
+		t.Errorf("what was good in the second run gave %v and %v", jobs[0].err, jobs[2].err)
+	}
+	if err := jobs[1].err; !errors.Is(err, context.Canceled) || never != 0 {
+		t.Errorf("the write whose client left gave %v and ran %d times", err, never)
+	}
+	if err := jobs[3].err; !errors.Is(err, second) || errors.Is(err, first) || runs != 2 {
+		t.Errorf("the write that was undone gave %v and ran %d times", err, runs)
+	}
+	if got := titles(t, s); !slices.Equal(got, []string{"begun, then cancelled", "refused only once"}) {
+		t.Errorf("stored %q", got)
+	}
+}
+
+// What ran after the end of the transaction would be stored at once, and told to
+// be lost.
+func TestWrite_EndOfTheTransactionIsNoticedThoughTheWriteHidesIt(t *testing.T) {
+	t.Parallel()
+	s := openMigrated(t)
+	ends, behind := &write{fn: func(tx DB) error { _ = tx.exec("ROLLBACK"); return nil }}, &write{fn: addTask("behind")}
+	front := together(t, s, addTask("in front"), ends, behind)
+	if ends.err == nil {
+		t.Error("the write that ended its transaction is told that it is stored")
+	}
+	var want []string
+	for title, err := range map[string]error{"in front": front, "behind": behind.err} {
+		if err == nil {
+			want = append(want, title)
+		}
+	}
+	slices.Sort(want)
+	if got := titles(t, s); !slices.Equal(got, want) {
+		t.Errorf("stored %q; acknowledged were %q", got, want)
 	}
 }
 
