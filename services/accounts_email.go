@@ -111,7 +111,7 @@ func (s *AccountService) writeChanges(tx models.DB, before models.User, after *m
 		return errors.Join(mails.add(tx, MailEmailChange, after.ID, after.PendingEmail), mails.add(tx, MailEmailChanging, after.ID, before.Email))
 	case after.Email != before.Email && after.Pending():
 		return mails.add(tx, MailActivation, after.ID, "") // the former one was never confirmed
-	case after.Email != before.Email && s.limits.mayWrite(MailEmailChanged, before.EmailKey):
+	case after.Email != before.Email && mails.mayWrite(s.limits, MailEmailChanged, before.EmailKey):
 		return mails.add(tx, MailEmailChanged, after.ID, before.Email)
 	}
 	return nil
