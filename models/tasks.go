@@ -18,8 +18,8 @@ type Task struct {
 	Private     bool
 	PersonID    sql.NullInt64 // who it is for
 	CreatedBy   sql.NullInt64
-	CreatedAt   int64 `gorm:"autoCreateTime:false"`
-	UpdatedAt   int64 `gorm:"autoUpdateTime:false"`
+	CreatedAt   int64
+	UpdatedAt   int64
 	Version     int64 // counts the changes, from 1
 }
 
@@ -77,9 +77,14 @@ func TaskByID(db DB, scope TaskScope, id int64) (Task, error) {
 // ErrReference when PersonID or CreatedBy names no account.
 func CreateTask(tx DB, task *Task) error {
 	task.Version = 1
-	if err := tx.gorm().Create(task).Error; err != nil {
-		return fmt.Errorf("create task: %w", translate(err))
+	id, err := insert(tx, `INSERT INTO tasks (title, description, due_to, done, done_at, priority, tags, private,
+		person_id, created_by, created_at, updated_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		task.Title, task.Description, task.DueTo, task.Done, task.DoneAt, task.Priority, task.Tags, task.Private,
+		task.PersonID, task.CreatedBy, task.CreatedAt, task.UpdatedAt, task.Version)
+	if err != nil {
+		return fmt.Errorf("create task: %w", err)
 	}
+	task.ID = id
 	return nil
 }
 
@@ -87,9 +92,11 @@ func CreateTask(tx DB, task *Task) error {
 // fails with ErrNotFound or ErrReference.
 func UpdateTask(tx DB, task *Task) error {
 	task.Version++
-	res := tx.gorm().Select("title", "description", "due_to", "done", "done_at", "priority", "tags", "private",
-		"person_id", "updated_at", "version").Updates(task)
-	if err := affectedOne(res.RowsAffected, translate(res.Error)); err != nil {
+	err := affectedOne(tx.execCount(`UPDATE tasks SET title = ?, description = ?, due_to = ?, done = ?, done_at = ?,
+		priority = ?, tags = ?, private = ?, person_id = ?, updated_at = ?, version = ? WHERE id = ?`,
+		task.Title, task.Description, task.DueTo, task.Done, task.DoneAt, task.Priority, task.Tags, task.Private,
+		task.PersonID, task.UpdatedAt, task.Version, task.ID))
+	if err != nil {
 		return fmt.Errorf("update task: %w", err)
 	}
 	return nil
