@@ -15,6 +15,6 @@ func insert(tx DB, query string, args ...any) (id int64, err error) {
 		}
 		return res.LastInsertId()
 	}
-	err = first(tx, func(rows *sql.Rows) error { return rows.Scan(&id) }, query+" RETURNING id", args...)
+	err = few(tx, func(rows *sql.Rows) error { return rows.Scan(&id) }, query+" RETURNING id", args...)
 	return id, err
 }

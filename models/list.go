@@ -103,9 +103,10 @@ func (q *listQuery) sql(tail string) string {
 // on every page alike.
 func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T]) ([]T, error) {
 	rows := make([]T, 0, p.Limit)
-	buffer := newRowBuffer(scan.columns)
+	buffer := getRowBuffer()
+	defer buffer.put()
 	take := func(r *sql.Rows) error {
-		if err := buffer.read(r); err != nil {
+		if err := buffer.read(r, scan.columns); err != nil {
 			return err
 		}
 		rows = append(rows, *new(T))

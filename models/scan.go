@@ -1,6 +1,9 @@
 package models
 
-import "database/sql"
+import (
+	"database/sql"
+	"sync"
+)
 
 // scanner takes a row of so many columns into a T.
 type scanner[T any] struct {
@@ -8,23 +11,35 @@ type scanner[T any] struct {
 	fill    func(*T, *rowBuffer)
 }
 
+// maxColumns is how many columns a scanner may have.
+const maxColumns = 16
+
 // rowBuffer receives rows as the driver gives them, one after the other.
 // Scanning into typed fields converts each by reflection, which costs a page
 // more than the database does.
 type rowBuffer struct {
-	values []any
-	into   []any
+	values [maxColumns]any
+	into   [maxColumns]any
 }
 
-func newRowBuffer(columns int) *rowBuffer {
-	b := &rowBuffer{values: make([]any, columns), into: make([]any, columns)}
+// rowBuffers are reused: filling in where the columns go costs as much as a row.
+var rowBuffers = sync.Pool{New: func() any {
+	b := new(rowBuffer)
 	for i := range b.values {
 		b.into[i] = &b.values[i]
 	}
 	return b
+}}
+
+// getRowBuffer lends a buffer, to be given back by put.
+func getRowBuffer() *rowBuffer { return rowBuffers.Get().(*rowBuffer) }
+
+func (b *rowBuffer) put() {
+	clear(b.values[:]) // the pool keeps nobody's data
+	rowBuffers.Put(b)
 }
 
-func (b *rowBuffer) read(rows *sql.Rows) error { return rows.Scan(b.into...) }
+func (b *rowBuffer) read(rows *sql.Rows, columns int) error { return rows.Scan(b.into[:columns]...) }
 
 // The accessors give a column by its place in the SELECT. The schema says what
 // type it has; another is a defect, and panics.
@@ -40,9 +55,10 @@ func (b *rowBuffer) nullInt64(i int) sql.NullInt64 {
 
 // one reads the row that a key finds, or fails with ErrNotFound.
 func one[T any](db DB, scan scanner[T], query string, args ...any) (row T, err error) {
+	buffer := getRowBuffer()
+	defer buffer.put()
 	err = first(db, func(rows *sql.Rows) error {
-		buffer := newRowBuffer(scan.columns)
-		err := buffer.read(rows)
+		err := buffer.read(rows, scan.columns)
 		if err == nil {
 			scan.fill(&row, buffer)
 		}
@@ -53,9 +69,10 @@ func one[T any](db DB, scan scanner[T], query string, args ...any) (row T, err e
 
 // all reads the few rows that a key finds.
 func all[T any](db DB, scan scanner[T], query string, args ...any) (rows []T, err error) {
-	buffer := newRowBuffer(scan.columns)
+	buffer := getRowBuffer()
+	defer buffer.put()
 	err = few(db, func(r *sql.Rows) error {
-		err := buffer.read(r)
+		err := buffer.read(r, scan.columns)
 		if err == nil {
 			rows = append(rows, *new(T))
 			scan.fill(&rows[len(rows)-1], buffer)

@@ -4,6 +4,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -215,12 +216,16 @@ func scalar(db DB, query string, args ...any) (n int64, err error) {
 	return n, err
 }
 
-// first hands the row that a key finds to scan, or fails with ErrNotFound.
+// errEnough ends a query that has given what it was asked for.
+var errEnough = errors.New("enough rows")
+
+// first hands the row that a key finds to scan, or fails with ErrNotFound. That
+// there is no other row is not asked.
 func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 	found := false
 	err := few(db, func(rows *sql.Rows) error {
 		found = true
-		return scan(rows)
+		return cmp.Or(scan(rows), errEnough)
 	}, query, args...)
 	if err == nil && !found {
 		return ErrNotFound
@@ -263,7 +268,9 @@ func (db DB) run(ctx context.Context, scan func(*sql.Rows) error, query string, 
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		if err := scan(rows); err != nil {
+		if err := scan(rows); errors.Is(err, errEnough) {
+			return translate(rows.Close())
+		} else if err != nil {
 			return fmt.Errorf("scan row: %w", err)
 		}
 	}

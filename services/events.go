@@ -49,23 +49,35 @@ func (e *Events) record(ctx context.Context, event string, userID int64, attrs .
 
 type requestKey struct{}
 
-// request is what is known of the request that a context belongs to.
-type request struct{ id, address string }
+// request is a context with what is known of the request that it belongs to.
+type request struct {
+	context.Context
+	id, address string
+}
+
+// Value gives the request itself under its key.
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
+}
+
+func requestOf(ctx context.Context) request {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		return *r
+	}
+	return request{}
+}
 
 // WithRequest returns a context whose work is recorded under a request's id and
 // its client's address.
 func WithRequest(ctx context.Context, id, address string) context.Context {
-	return context.WithValue(ctx, requestKey{}, request{id, address})
+	return &request{ctx, id, address}
 }
 
 // RequestID gives the id that the context's work is recorded under, or "".
-func RequestID(ctx context.Context) string {
-	r, _ := ctx.Value(requestKey{}).(request)
-	return r.id
-}
+func RequestID(ctx context.Context) string { return requestOf(ctx).id }
 
 // ClientAddress gives the address that the request of a context comes from, or "".
-func ClientAddress(ctx context.Context) string {
-	r, _ := ctx.Value(requestKey{}).(request)
-	return r.address
-}
+func ClientAddress(ctx context.Context) string { return requestOf(ctx).address }
