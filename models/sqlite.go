@@ -307,15 +307,15 @@ func (closedPool) QueryContext(context.Context, string, ...any) (*sql.Rows, erro
 // QueryRowContext implements gorm.ConnPool; no query of ours uses it.
 func (closedPool) QueryRowContext(context.Context, string, ...any) *sql.Row { return nil }
 
-// translateCommit is translate for what a commit fails with. One whose sync
-// failed stands in the log all the same: a later write takes its place, but
-// after a crash before that it would be found, and be valid.
-func translateCommit(err error) error {
+// undecided tells of what a commit failed with whether it is known to have
+// failed. One whose sync did stands in the log all the same: a later write takes
+// its place, but after a crash before that it would be found, and be valid.
+func undecided(err error) error {
 	var e sqlite3.Error
 	if errors.As(err, &e) && e.ExtendedCode == sqlite3.ErrIoErrFsync {
 		return fmt.Errorf("%w: %w", ErrUndecided, err)
 	}
-	return translate(err)
+	return err
 }
 
 // translateSQLite sorts SQLite's result codes (sqlite.org/rescode.html) into

@@ -28,7 +28,7 @@ func (t *transaction) run(fn func() error) (err error) {
 		return err
 	}
 	if err = fn(); err == nil {
-		err = t.control(ctx, "COMMIT")
+		err = undecided(t.control(ctx, "COMMIT"))
 	}
 	if err != nil {
 		_ = t.control(ctx, "ROLLBACK") // SQLite may have ended it by itself already
