@@ -25,6 +25,24 @@ build: need-go ## Build bin/dueto
 test: need-tools ## Run every test, with the race detector; as root on Debian, install what they need
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
+	$(GO) test -count=1 -run '^TestRequestCosts_' ./tests # the race detector would allocate too
+	@$(MAKE) --no-print-directory fuzz
+
+# Each target is found by its name, so that none is forgotten. What makes one
+# fail is left in testdata/fuzz beside it, to be mended and kept.
+FUZZTIME ?= 3s
+.PHONY: fuzz
+fuzz: need-go ## Try inputs that nobody thought of, for FUZZTIME on each target
+	@set -e; targets=$$(grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed -E 's,/[^/]*:func , ,' | sort); \
+	test -n "$$targets" || { echo "There is no fuzz target."; exit 1; }; \
+	while read -r folder target; do \
+		echo "$(GO) test -run '^$$' -fuzz '^$$target$$' -fuzztime $(FUZZTIME) $$folder"; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$folder"; \
+	done <<< "$$targets"
+
+.PHONY: costs
+costs: need-go ## Record anew what requests cost, which a test compares
+	$(GO) test -count=1 -run '^TestRequestCosts_' ./tests -update
 
 .PHONY: check
 check: need-go ## Check formatting, modules and lint, as CI does first

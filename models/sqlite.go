@@ -98,7 +98,7 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 		}
 	}()
 
-	e.writes = sql.OpenDB(newSQLiteConnector(path, "_txlock=immediate", writerPragmas))
+	e.writes = opts.pool(newSQLiteConnector(path, "_txlock=immediate", writerPragmas))
 	e.writes.SetMaxOpenConns(1)
 	if err := verifySQLite(ctx, e.writes, writerPragmas); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 		return nil, err
 	}
 
-	e.readers = sql.OpenDB(newSQLiteConnector(path, "mode=ro", readerPragmas))
+	e.readers = opts.pool(newSQLiteConnector(path, "mode=ro", readerPragmas))
 	// Each reader keeps a page cache; more of them than can run only wait.
 	n := max(4, runtime.GOMAXPROCS(0)*2)
 	e.readers.SetMaxOpenConns(n)

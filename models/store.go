@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -52,6 +53,18 @@ type Stats struct {
 type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Wrap puts something between database/sql and an engine's driver, where each
+	// statement and each end of a transaction passes; nil puts nothing. It is for
+	// tests.
+	Wrap func(driver.Connector) driver.Connector
+}
+
+// pool makes a pool of an engine's connections.
+func (o Options) pool(c driver.Connector) *sql.DB {
+	if o.Wrap != nil {
+		c = o.Wrap(c)
+	}
+	return sql.OpenDB(c)
 }
 
 // Open opens the database that a URL such as "sqlite:dueto.db" or
