@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +134,14 @@ func FuzzReadObject(f *testing.F) {
 		replaced := facts.oddity && !bytes.ContainsRune(sent, '\ufffd') && !bytes.Contains(bytes.ToLower(sent), []byte(`\ufffd`))
 		if facts.depth > maxDepth || replaced || !utf8.Valid(sent) {
 			t.Fatalf("%q: accepted at depth %d", sent, facts.depth)
+		}
+		written, err := json.Marshal(got)
+		if err != nil {
+			t.Fatalf("%q: cannot be written again: %v", sent, err)
+		}
+		again, err := readObject(requestWith(t, written))
+		if err != nil || len(again) != len(got) || !reflect.DeepEqual(view(t, written), view(t, sent)) {
+			t.Fatalf("%q: written again as %q, read as %q, %v", sent, written, again, err)
 		}
 	})
 }
