@@ -81,7 +81,7 @@ func FuzzTaskBody(f *testing.F) {
 	for _, s := range []string{
 		`{"title":" a "}`, `{}`, `{"title":null}`, `{"title":""}`, `{"title":"\u00a0"}`, `{"titel":"a"}`, `{"id":7,"url":"x","title":"a"}`,
 		`{"title":"a","description":"b","due_to":"2026-10-18T19:12:01.5+02:00","done":true,"priority":4,"tags":["x"," x ","y"],"visibility":"private","person":1}`,
-		`{"title":"a","due_to":null,"person":null}`, `{"title":"a","tags":[null]}`, `{"title":"a","tags":["",1]}`, `{"title":"a","priority":5}`,
+		`{"title":"a","due_to":null,"person":null}`, `{"title":"a","tags":[null]}`, `{"title":"a","tags":["",1]}`, `{"title":"a","priority":5}`, `{"title":"a","priority":-1,"person":0}`,
 		`{"title":"a","priority":1.0}`, `{"title":"a","priority":-0}`, `{"title":"a","person":9223372036854775808}`, `{"title":"a","visibility":"Public"}`,
 		`{"title":"` + strings.Repeat("é", 101) + `"}`, `{"title":1,"done":"yes","tags":"x"}`, `{"title":"a","due_to":"2026-10-18"}`,
 	} {

@@ -208,7 +208,7 @@ func FuzzListParameters(f *testing.F) {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	for _, raw := range []string{
-		"", "page_size=200&page=5000", "page_size=200&page=5001", "page_size=0", "page=9223372036854775807", "page=1&cursor=x", "cursor=", "count=exact", "count=Exact",
+		"", "page_size=200&page=5000", "page_size=200&page=5001", "page_size=0", "page_size=201", "priority=-1", "priority_min=5", "page=9223372036854775807", "page=1&cursor=x", "cursor=", "count=exact", "count=Exact",
 		"ordering=-due_to,priority,id", "ordering=id,-id", "ordering=--id", "ordering=", "ordering=username", "fields=id,title,%20id", "fields=-id", "fields=",
 		"person=1&created_by=%2B2&done=TRUE&priority=0&priority_min=4&visibility=private&overdue=0", "person=0", "person=a&person=b", "persn=1",
 		"due_before=2026-10-18T19:12:01%2B02:00&due_after=0001-01-01T00:00:00Z&updated_since=2026-10-18T19:12:01.123456789z", "due_before=2026-10-18T19:12:01+02:00",

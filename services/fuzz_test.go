@@ -149,6 +149,7 @@ func FuzzToken(f *testing.F) {
 		lists[algorithm] = issueAll(f, all[algorithm])
 		for _, it := range lists[algorithm] {
 			f.Add(it.raw, uint8(i))
+			f.Add(it.raw[:len(it.raw)-20]+"\n"+it.raw[len(it.raw)-20:], uint8(i))
 		}
 	}
 	for _, raw := range []string{"", ".", "..", "a.b.c", strings.Repeat("a", maxTokenBytes+1), "eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJub25lIn0.e30"} {
@@ -174,7 +175,7 @@ func FuzzSignedToken(f *testing.F) {
 		body, _ := base64.RawURLEncoding.DecodeString(parts[1])
 		f.Add(head, body, uint8(i))
 		for from, to := range map[string]string{
-			`"exp":`: `"exp":1e9,"x":`, `"exp":1`: `"exp":-1`, `"user_id":7`: `"user_id":0`, `"sub":"7"`: `"sub":"07"`, `"iss":"http:`: `"iss":"https:`,
+			`"exp":`: `"exp":1e9,"x":`, `"exp":1792328400`: `"exp":1792324800`, `"exp":1`: `"exp":-1`, `"user_id":7`: `"user_id":0`, `"sub":"7"`: `"sub":"07"`, `"iss":"http:`: `"iss":"https:`,
 			`"aud":["dueto"]`: `"aud":"dueto"`, `"token_type":`: `"token_type":"access","TOKEN_TYPE":`, `"nbf":1`: `"nbf":9`, `"iat":`: `"iat":null,"x":`,
 		} {
 			f.Add(head, bytes.Replace(body, []byte(from), []byte(to), 1), uint8(i))
@@ -377,6 +378,7 @@ func FuzzForeignCursor(f *testing.F) {
 		made[cursor] = p
 		f.Add(cursor)
 		f.Add(cursor + "=")
+		f.Add(cursor[:8] + "\r\n" + cursor[8:])
 		f.Add(cursor[:len(cursor)-1])
 	}
 	for _, cursor := range []string{"", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAHt9", base64.RawURLEncoding.EncodeToString([]byte(`{"v":[1]}`)), "\r\n", "%41"} {
