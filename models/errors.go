@@ -24,4 +24,16 @@ var (
 	ErrCorrupt = errors.New("the database is damaged or not one of Dueto's")
 	// ErrSchemaNewer says that a newer version of Dueto migrated the database.
 	ErrSchemaNewer = errors.New("the database was migrated by a newer version of Dueto")
+	// ErrInUse says that somebody has the database open, who must not.
+	ErrInUse = errors.New("the database is in use")
+	// ErrNoRoom says that there is no room for a copy.
+	ErrNoRoom = errors.New("there is no room")
 )
+
+// UnsupportedError says that an engine leaves something to tools of its own.
+type UnsupportedError struct {
+	// Advice names them, with the command line where there is one.
+	Advice string
+}
+
+func (e *UnsupportedError) Error() string { return e.Advice }

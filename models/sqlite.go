@@ -77,7 +77,18 @@ func checkSQLite(version int) error {
 	return nil
 }
 
-func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine, err error) {
+// errReplaced says that a file was replaced, by a restore, while it was opened.
+var errReplaced = fmt.Errorf("%w: it was replaced meanwhile", ErrUnavailable)
+
+func openSQLite(ctx context.Context, path string, opts Options) (*sqliteEngine, error) {
+	for {
+		if e, err := connectSQLite(ctx, path, opts); !errors.Is(err, errReplaced) {
+			return e, err
+		}
+	}
+}
+
+func connectSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine, err error) {
 	if err := CheckSQLite(); err != nil {
 		return nil, err
 	}
@@ -86,6 +97,10 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 		return nil, fmt.Errorf("%q is not a file: use sqlite:FILE", path)
 	}
 	if err := createPrivate(path); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	named, err := os.Stat(path)
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err := inspectSQLite(ctx, path); err != nil {
@@ -100,7 +115,13 @@ func openSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEngine
 
 	e.writes = opts.pool(newSQLiteConnector(path, "_txlock=immediate", writerPragmas))
 	e.writes.SetMaxOpenConns(1)
-	if err := verifySQLite(ctx, e.writes, writerPragmas); err != nil {
+	err = verifySQLite(ctx, e.writes, writerPragmas)
+	// From here on the log is open, and no restore replaces the file. One that
+	// replaced it before has left us another file with this one's log.
+	if now, statErr := os.Stat(path); statErr != nil || !os.SameFile(named, now) {
+		return nil, errReplaced
+	}
+	if err != nil {
 		return nil, err
 	}
 	writes, err := openGorm(e.writes, opts)

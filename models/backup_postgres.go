@@ -1,0 +1,66 @@
+package models
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// unsupported says how what is asked for is done with the tools of the engine
+// that a URL names.
+func unsupported(task, databaseURL string) error {
+	if scheme, _, _ := strings.Cut(databaseURL, ":"); scheme != "postgres" && scheme != "postgresql" {
+		return &UnsupportedError{Advice: "there is no engine for the database: use sqlite:FILE"}
+	}
+	db := "--dbname=" + shellQuoted(withoutPassword(databaseURL))
+	const password = "The password is taken from ~/.pgpass or PGPASSWORD."
+	var advice string
+	switch task {
+	case "backup":
+		advice = fmt.Sprintf(`PostgreSQL makes its own backups, while Dueto serves. One file with all that is in the database:
+  pg_dump --format=custom --file="dueto-$(date -u +%%Y%%m%%dT%%H%%M%%SZ).dump" %[1]s
+The whole cluster, from which any later moment can be recovered if archive_mode and archive_command keep its write-ahead log:
+  pg_basebackup --pgdata=FOLDER --wal-method=stream --checkpoint=fast %[1]s
+`, db)
+	case "restore":
+		advice = fmt.Sprintf(`PostgreSQL restores its own backups. Stop every dueto first. From a file of pg_dump, all or nothing:
+  pg_restore --clean --if-exists --no-owner --single-transaction --exit-on-error %s FILE
+To a moment, from pg_basebackup and the archived write-ahead log: put the folder in place, set restore_command and recovery_target_time, make recovery.signal, and start PostgreSQL.
+`, db)
+	case "doctor":
+		advice = fmt.Sprintf(`PostgreSQL examines itself. Every table and index, as a superuser, while Dueto serves:
+  pg_amcheck --install-missing --heapallindexed --progress %s
+`, shellQuoted(withoutPassword(databaseURL)))
+	}
+	return &UnsupportedError{Advice: advice + password}
+}
+
+// libpqParameters are what PostgreSQL's tools understand of those that a URL
+// may carry, and what is no secret.
+var libpqParameters = []string{
+	"host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "passfile", "service",
+	"connect_timeout", "application_name", "target_session_attrs", "options", "channel_binding", "gssencmode",
+}
+
+// withoutPassword gives a URL as PostgreSQL's tools take it.
+func withoutPassword(databaseURL string) string {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return "postgres://USER@HOST/DATABASE" // what cannot be read may hold a password
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
+	query := u.Query()
+	for name := range query {
+		if !slices.Contains(libpqParameters, name) {
+			query.Del(name)
+		}
+	}
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	return u.String()
+}
+
+// shellQuoted gives a word as a shell takes it.
+func shellQuoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
