@@ -38,14 +38,19 @@ func (f *findings) add(level config.Level, id, advice, problem string, args ...a
 
 // Run looks and tells.
 func (cmd *checkCmd) Run(e *env) error {
+	return e.find(&cmd.Config).report(e, cmd.FailLevel)
+}
+
+// find looks at everything.
+func (e *env) find(settings *config.Config) findings {
 	now := time.Now()
-	list := findings(e.sources.Findings(&cmd.Config))
+	list := findings(e.sources.Findings(settings))
 	list.process(os.Geteuid())
 	list.clock(now, builtAt())
 	if err := models.CheckSQLite(); err != nil {
 		list.add(config.Error, "sqlite.old", "Build with a newer github.com/mattn/go-sqlite3.", "%s.", err)
 	}
-	c := cmd.Config
+	c := *settings
 	databaseKnown := e.sources.Valid(&c, "database")
 	if databaseKnown {
 		list.database(e.ctx, &c, now)
@@ -59,16 +64,15 @@ func (cmd *checkCmd) Run(e *env) error {
 		}
 	}
 	list.keys(&c)
-	return list.report(e, cmd.FailLevel)
+	return list
 }
 
 // report prints the findings, the worst first, and fails where there are any
 // of the level.
 func (f findings) report(e *env, failLevel string) error {
+	count := f.count()
 	slices.SortStableFunc(f, func(a, b config.Finding) int { return int(b.Level - a.Level) })
-	count := map[config.Level]int{}
 	for _, one := range f {
-		count[one.Level]++
 		fmt.Fprintf(e.stdout, "%-7s  %s  %s\n", one.Level, one.ID, one.Problem)
 		if one.Advice != "" {
 			fmt.Fprintf(e.stdout, "%9s%s\n", "", one.Advice)
@@ -87,6 +91,15 @@ func (f findings) report(e *env, failLevel string) error {
 		return errFound
 	}
 	return nil
+}
+
+// count counts the findings of each level.
+func (f findings) count() map[config.Level]int {
+	count := map[config.Level]int{}
+	for _, one := range f {
+		count[one.Level]++
+	}
+	return count
 }
 
 func counted(n int, word string) string {

@@ -49,8 +49,11 @@ type commands struct {
 		List outboxListCmd `cmd:"" help:"List the messages that wait, and what became of the last ones."`
 		Show outboxShowCmd `cmd:"" help:"Print a message as it would be sent now. It may hold a link that opens an account."`
 	} `cmd:"" help:"Look at the mail."`
-	Check checkCmd `cmd:"" help:"Look for what is wrong or unwise before serving; the exit code tells."`
-	Keys  struct {
+	Backup  backupCmd  `cmd:"" help:"Copy the database to a folder, while it is in use or not."`
+	Restore restoreCmd `cmd:"" help:"Put a backup in the place of the database, which is kept."`
+	Doctor  doctorCmd  `cmd:"" help:"Read the whole database and tell whether it is sound; the exit code tells too."`
+	Check   checkCmd   `cmd:"" help:"Look for what is wrong or unwise before serving; the exit code tells."`
+	Keys    struct {
 		Generate keysGenerateCmd `cmd:"" help:"Make a file with a new private key, or a new secret."`
 		Rotate   keysRotateCmd   `cmd:"" help:"Sign with a new key from now on; former ones still verify."`
 		List     keysListCmd     `cmd:"" help:"Print which keys sign and which verify."`
@@ -145,6 +148,16 @@ func hideServerFlags(parser *kong.Kong) {
 		case "outbox": // links begin with the public URL
 			matters = append(matters, "public-url")
 		}
+		switch command.Name {
+		case "backup":
+			matters = []string{"database", "backup-dir", "backup-keep"}
+		case "restore":
+			matters = []string{"database"}
+		case "doctor":
+			matters = []string{"database", "backup-dir", "backup-every"}
+		case "migrate":
+			matters = append(matters, "backup-dir")
+		}
 		for _, flag := range command.Flags {
 			if flag.Group != nil && !slices.Contains(matters, flag.Name) {
 				flag.Hidden = true
@@ -162,10 +175,11 @@ func fail(stderr io.Writer, err error) int {
 		return exitFailed
 	}
 	var usage usageError
+	var unsupported *models.UnsupportedError
 	var public *services.Error
 	code := exitFailed
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &unsupported):
 		code = exitUsage
 	case errors.Is(err, models.ErrCorrupt):
 		code = exitDatabase
@@ -208,16 +222,15 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 	if err := c.CheckSigningKeys(); err != nil { // before anything is made
 		return nil, usageError(err.Error())
 	}
-	store, applied, err := e.migrated(c)
+	store, did, err := e.migrated(c)
 	if err != nil {
 		return nil, err
 	}
-	if len(applied) > 0 {
-		level := slog.LevelInfo
-		if !strings.HasPrefix(applied[0], "0001") { // not a new file: older binaries refuse it from here on
-			level = slog.LevelWarn
-		}
-		log.Log(e.ctx, level, "migrated the database", "migrations", applied)
+	switch {
+	case did.backup != "": // not a new file: older binaries refuse it from here on
+		log.Warn("migrated the database", "migrations", did.applied, "backup", did.backup)
+	case len(did.applied) > 0:
+		log.Info("migrated the database", "migrations", did.applied)
 	}
 	_, file, made, err := c.LoadSecret()
 	if err == nil {
@@ -232,17 +245,25 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 	return store, nil
 }
 
-// migrated gives the store, and the migrations that it lacked until now.
-func (e *env) migrated(c *config.Config) (*models.Store, []string, error) {
-	store, err := models.Open(e.ctx, c.Database, models.Options{})
+// migrating is what was done to bring a database up to date.
+type migrating struct {
+	applied []string
+	backup  string // the file with what was there before, if there was anything
+}
+
+// migrated gives the store, up to date.
+func (e *env) migrated(c *config.Config) (store *models.Store, did migrating, err error) {
+	store, err = models.Open(e.ctx, c.Database, models.Options{})
 	if err != nil {
-		return nil, nil, err
+		return nil, did, err
 	}
-	applied, err := store.Migrate(e.ctx)
+	if did.backup, err = e.backUpBeforeMigrating(c); err == nil {
+		did.applied, err = store.Migrate(e.ctx)
+	}
 	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
+		return nil, did, errors.Join(err, store.Close())
 	}
-	return store, applied, nil
+	return store, did, nil
 }
 
 // withExistingAccounts is withAccounts for commands that make no sense on a new

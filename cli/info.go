@@ -21,14 +21,17 @@ func (cmd *migrateCmd) Run(e *env) error {
 	if err := e.checked(&cmd.Config); err != nil {
 		return err
 	}
-	store, applied, err := e.migrated(&cmd.Config)
+	store, did, err := e.migrated(&cmd.Config)
 	if err != nil {
 		return err
 	}
-	if len(applied) == 0 {
+	if len(did.applied) == 0 {
 		fmt.Fprintln(e.stdout, "Nothing to migrate.")
 	}
-	for _, name := range applied {
+	if did.backup != "" {
+		fmt.Fprintln(e.stdout, "Backed up to", did.backup)
+	}
+	for _, name := range did.applied {
 		fmt.Fprintln(e.stdout, "Applied", name)
 	}
 	return store.Close()

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"dueto/config"
+	"dueto/models"
 	"dueto/routes"
 	"dueto/services"
 )
@@ -85,20 +86,25 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		log.Warn("no mail is set up: whoever registers is handed the confirmation link in the answer; other messages wait in the outbox")
 	}
 	defer deps.Services.Close()
-	stopMail := e.sendMail(deps.Services.Outbox)
-	defer stopMail()
+	backups := services.NewBackups(services.BackupsConfig{
+		Backups: models.Backups{URL: cfg.Database, Dir: cfg.BackupDir}, Every: cfg.BackupEvery, Keep: cfg.BackupKeep, Now: time.Now, Log: log,
+	})
+	stopWorkers := e.work(deps.Services.Outbox.Run, backups.Run)
+	defer stopWorkers()
 	if cfg.Throttle == "on" {
 		listener = newClientListener(listener, maxPerClient, cfg.TrustedProxies)
 	}
 	return e.serve(listener, handler, log, deps.Draining)
 }
 
-// sendMail sends what is in the outbox until the context ends, or stop is called,
-// which waits for the message that is being sent.
-func (e *env) sendMail(outbox *services.Outbox) (stop func()) {
+// work runs workers until the context ends, or stop is called, which waits for
+// what they are at: a message that is being sent.
+func (e *env) work(workers ...func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(e.ctx)
 	var running sync.WaitGroup
-	running.Go(func() { outbox.Run(ctx) })
+	for _, run := range workers {
+		running.Go(func() { run(ctx) })
+	}
 	return func() {
 		cancel()
 		running.Wait()

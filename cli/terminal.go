@@ -28,12 +28,17 @@ var errInterrupted = errors.New("interrupted; nothing was changed")
 
 // terminal fails where nobody can answer, unless nothing is to be asked.
 func (e *env) terminal(noInput bool) (*terminal, error) {
+	return e.terminalOr(noInput, "--no-input and "+config.SuperuserPassword)
+}
+
+// terminalOr is terminal with what to use instead.
+func (e *env) terminalOr(noInput bool, instead string) (*terminal, error) {
 	if noInput {
 		return nil, nil
 	}
 	file, ok := e.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return nil, usageError("standard input is no terminal to ask on: use --no-input and " + config.SuperuserPassword)
+		return nil, usageError("standard input is no terminal to ask on: use " + instead)
 	}
 	before, err := term.GetState(int(file.Fd()))
 	return &terminal{e, file, bufio.NewReader(file), before}, err
@@ -62,6 +67,13 @@ func (t *terminal) ask(prompt string, read func() (string, error)) (string, erro
 		fmt.Fprintln(t.e.stderr)
 		return "", errors.Join(errInterrupted, term.Restore(int(t.file.Fd()), t.before))
 	}
+}
+
+// confirmed asks a question that is answered with yes or is not.
+func (t *terminal) confirmed(question string) (bool, error) {
+	line, err := t.ask(question+" [y/N] ", func() (string, error) { return t.in.ReadString('\n') })
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", err
 }
 
 // fill asks until there is an answer that the check has nothing to say of under

@@ -35,6 +35,10 @@ type Config struct {
 	PageSize          int      `group:"Data" default:"50" placeholder:"N" help:"Length of a page of a list that is asked for without page_size."`
 	MaxPageSize       int      `group:"Data" default:"200" placeholder:"N" help:"Greatest page_size."`
 
+	BackupEvery time.Duration `group:"Data" default:"0s" placeholder:"TIME" help:"How often the server makes a backup of its SQLite database, such as 6h; 0s is never."`
+	BackupDir   string        `group:"Data" placeholder:"FOLDER" help:"Where backups go that the server makes, and those from before migrations. Default: backups beside the database."`
+	BackupKeep  int           `group:"Data" default:"7" placeholder:"N" help:"How many backups are kept; 0 keeps all."`
+
 	Secret       Secret   `group:"Accounts" placeholder:"TEXT" help:"What every key is derived from: at least 32 bytes. Better kept in a file."`
 	SecretFile   string   `group:"Accounts" placeholder:"FILE" help:"File that holds the secret, made at first start if there is none. Default: dueto.secret beside the database."`
 	AuthModes    []string `group:"Accounts" default:"json,one-cookie,two-cookies" placeholder:"MODE" help:"How tokens may be carried: json, one-cookie, two-cookies."`
@@ -123,6 +127,9 @@ func (c *Config) problems() problems {
 	p.oneOf("log-format", c.LogFormat, "", "text", "json")
 	p.unless(c.MaxPageSize >= 1 && c.MaxPageSize <= 1000, "max-page-size", "%d is not between 1 and 1000", c.MaxPageSize)
 	p.unless(c.PageSize >= 1 && c.PageSize <= c.MaxPageSize, "page-size", "%d is not between 1 and max-page-size", c.PageSize)
+	p.unless(c.BackupEvery == 0 || (c.BackupEvery >= time.Minute && c.BackupEvery <= maxTTL), "backup-every", "%s is neither 0s nor between 1m and 5 years", c.BackupEvery)
+	p.unless(c.BackupEvery == 0 || strings.HasPrefix(c.Database, "sqlite:"), "backup-every", "the server makes backups of SQLite only; dueto backup says how it is done")
+	p.unless(c.BackupKeep >= 0, "backup-keep", "%d is below 0", c.BackupKeep)
 	p.unless(c.PasswordCost >= 4 && c.PasswordCost <= 15, "password-cost", "%d is not between 4 and 15", c.PasswordCost)
 	p.positive("access-ttl", c.AccessTTL)
 	p.positive("refresh-ttl", c.RefreshTTL)
@@ -151,6 +158,9 @@ func (c *Config) DatabaseFile() string {
 func (c *Config) Derive() {
 	if c.Secret == "" && c.SecretFile == "" {
 		c.SecretFile = filepath.Join(filepath.Dir(c.DatabaseFile()), "dueto.secret")
+	}
+	if c.BackupDir == "" && strings.HasPrefix(c.Database, "sqlite:") {
+		c.BackupDir = filepath.Join(filepath.Dir(c.DatabaseFile()), "backups")
 	}
 	if _, port, err := net.SplitHostPort(c.Addr); c.PublicURL == "" && err == nil && port != "0" {
 		c.PublicURL = LocalURL(c.Addr)

@@ -7,6 +7,15 @@ import (
 	"strings"
 )
 
+// Supports fails with an UnsupportedError on the URL of an engine that leaves
+// backups and all that goes with them to tools of its own.
+func Supports(databaseURL string) error {
+	if _, ok := sqliteFile(databaseURL); ok {
+		return nil
+	}
+	return unsupported("", databaseURL)
+}
+
 // unsupported says how what is asked for is done with the tools of the engine
 // that a URL names.
 func unsupported(task, databaseURL string) error {
