@@ -2,17 +2,13 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // Restore is a backup that waits to take the place of a database.
@@ -146,15 +142,13 @@ func (r *Restore) Discard() {
 // Commit puts the copy in the place of the database, which it keeps under
 // another name, if there is one. It fails with ErrInUse where somebody has the
 // database open. At each moment, whenever the power fails, what has the name of
-// the database is the old one or the new one, whole, and without a log that
-// belongs to the other.
+// the database is the old one or the new one, whole if it was, and without a log
+// that belongs to the other.
 func (r *Restore) Commit(ctx context.Context) (kept string, err error) {
 	defer r.Discard()
 	defer func() { err = roomless(err, filepath.Dir(r.path)) }()
-	folder := filepath.Dir(r.path)
 	r.tidy()
-	kept = r.path + ".before-restore-" + r.now().UTC().Format(stampLayout)
-
+	kept = r.keepAs()
 	var old *holder
 	switch _, err := os.Lstat(r.path); {
 	case err == nil:
@@ -168,25 +162,70 @@ func (r *Restore) Commit(ctx context.Context) (kept string, err error) {
 	if err := r.raiseIDs(ctx, old); err != nil {
 		return "", err
 	}
-	if err := errors.Join(r.copy.Sync(), setAsideLog(r.path, kept)); err != nil {
-		return "", err
-	}
-	if old == nil { // linked, which fails where there is one by now
-		if err := os.Link(r.copy.Name(), r.path); err != nil {
-			return "", fmt.Errorf("%w: %w", ErrInUse, err)
+	for _, step := range r.steps(kept, old != nil) {
+		if err := step(); err != nil {
+			r.tidy()
+			return "", err
 		}
-		return "", syncDir(folder)
 	}
-	if err := os.Link(r.path, kept); err != nil {
-		return "", fmt.Errorf("the database cannot be kept under another name (move it away yourself, and try again): %w", err)
+	if old == nil {
+		return "", nil
 	}
-	if err := syncDir(folder); err != nil {
-		return kept, err
+	return kept, nil
+}
+
+// keepAs gives a name for the present database that nothing has.
+func (r *Restore) keepAs() string {
+	for at := r.now().UTC(); ; at = at.Add(time.Millisecond) {
+		name := r.path + ".before-restore-" + at.Format(stampLayout)
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name
+		}
 	}
-	if err := os.Rename(r.copy.Name(), r.path); err != nil {
-		return "", errors.Join(err, os.Remove(kept))
+}
+
+// steps puts the copy in place. After each of them the power may fail.
+func (r *Restore) steps(kept string, replaces bool) []func() error {
+	sync := func() error { return syncDir(filepath.Dir(r.path)) }
+	steps := []func() error{
+		r.copy.Sync,
+		// A log that nobody uses: SQLite would take it for the new database's. There
+		// is none beside one that could be opened, for it was folded into that.
+		func() error { return renameAny(r.path+"-wal", kept+"-wal") },
+		func() error { return renameAny(r.path+"-journal", kept+"-journal") },
+		func() error { return removeAny(r.path + "-shm") }, // the log's index
+		sync,
 	}
-	return kept, syncDir(folder)
+	if !replaces { // linked, which fails where there is one by now
+		return append(steps, func() error {
+			if err := os.Link(r.copy.Name(), r.path); err != nil {
+				return fmt.Errorf("%w: %w", ErrInUse, err)
+			}
+			return nil
+		}, sync)
+	}
+	return append(steps, func() error {
+		if err := os.Link(r.path, kept); err != nil {
+			return fmt.Errorf("the database cannot be kept under another name (move it away yourself, and try again): %w", err)
+		}
+		return nil
+	}, sync, func() error { return os.Rename(r.copy.Name(), r.path) }, sync)
+}
+
+// renameAny renames a file if there is one.
+func renameAny(from, to string) error {
+	if err := os.Rename(from, to); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// removeAny deletes a file if there is one.
+func removeAny(file string) error {
+	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // tidy deletes what was left by a restore that was ended by a crash: copies, and
@@ -209,165 +248,3 @@ func (r *Restore) tidy() {
 		}
 	}
 }
-
-// setAsideLog moves a log that nobody uses away from a database: SQLite would
-// take it for the new one's. There is none beside a database that could be
-// opened, for its log was folded into it.
-func setAsideLog(path, kept string) error {
-	for _, suffix := range []string{"-wal", "-journal"} {
-		if err := os.Rename(path+suffix, kept+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) { // the log's index
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// holder has a database for itself, unless it is damaged: then conn is nil.
-type holder struct {
-	pool *sql.DB
-	conn *sql.Conn
-}
-
-func (h *holder) release() {
-	if h != nil && h.conn != nil {
-		_ = h.conn.Close() // nothing was written
-	}
-	if h != nil && h.pool != nil {
-		_ = h.pool.Close()
-	}
-}
-
-// holdPragmas have a lock that was had once held until the end.
-var holdPragmas = []pragma{
-	{"trusted_schema", "OFF", "0"},
-	{"synchronous", "FULL", "2"},
-	{"locking_mode", "EXCLUSIVE", "exclusive"},
-}
-
-// holdWait is how long a command that is just ending is waited for.
-const holdWait = time.Second
-
-// holdPresent keeps everybody from the database. To leave the write-ahead log,
-// SQLite has to have the database alone (sqlite.org/wal.html); it folds the log
-// into the file first. A server that starts meanwhile waits for its turn, and
-// then finds that the file it opened is not the database any more: see
-// connectSQLite.
-func (r *Restore) holdPresent(ctx context.Context) (h *holder, err error) {
-	for started := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		h := &holder{pool: sql.OpenDB(newSQLiteConnector(r.path, "mode=rw", holdPragmas))}
-		if h.conn, err = h.pool.Conn(ctx); err == nil {
-			err = foldLog(ctx, h.conn)
-		}
-		if err == nil {
-			return h, nil
-		}
-		h.release()
-		var e sqlite3.Error
-		if !errors.As(err, &e) || e.Code != sqlite3.ErrBusy {
-			break
-		}
-		if time.Since(started) > holdWait {
-			return nil, fmt.Errorf("%w: %w", ErrInUse, err)
-		}
-	}
-	if err = translate(err); !errors.Is(err, ErrCorrupt) {
-		return nil, err
-	}
-	// SQLite cannot lock what it cannot read. Nobody can begin to use it either.
-	if used, err := lockedByOthers(r.path); used || err != nil {
-		return nil, errors.Join(ErrInUse, err)
-	}
-	return new(holder), nil
-}
-
-// foldLog makes one file of a database and locks it.
-func foldLog(ctx context.Context, conn *sql.Conn) error {
-	var mode string
-	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&mode); err != nil {
-		return err
-	}
-	if _, err := conn.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
-		return err
-	}
-	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
-		return err
-	}
-	if mode != "delete" { // it was taken into use in between
-		return sqlite3.Error{Code: sqlite3.ErrBusy}
-	}
-	return nil
-}
-
-// idGap is by how much the next ids are raised where it is not known which ones
-// were given out after the backup.
-const idGap = 1_000_000
-
-// raiseIDs keeps ids that were given out after the backup from coming back: a
-// token that names one is still signed, and would be somebody else's. Where the
-// present database goes on from the backup it knows them.
-func (r *Restore) raiseIDs(ctx context.Context, old *holder) error {
-	var known map[string]int64
-	if old != nil && old.conn != nil {
-		known = sequences(ctx, old.conn)
-	}
-	pool := sql.OpenDB(newSQLiteConnector(r.copy.Name(), "mode=rw", finishPragmas))
-	defer func() { _ = pool.Close() }()
-	conn, err := pool.Conn(ctx)
-	if err != nil {
-		return translate(err)
-	}
-	defer func() { _ = conn.Close() }()
-	mine := sequences(ctx, conn)
-	successor := len(known) > 0
-	for table, last := range mine {
-		successor = successor && known[table] >= last
-	}
-	tables, err := texts(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
-	if err != nil {
-		return err
-	}
-	slices.Sort(tables)
-	for _, table := range tables {
-		next := mine[table] + idGap
-		if successor {
-			next = known[table]
-		}
-		if _, err := conn.ExecContext(ctx, "DELETE FROM sqlite_sequence WHERE name = ?", table); err != nil {
-			return translate(err)
-		}
-		if _, err := conn.ExecContext(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", table, next); err != nil {
-			return translate(err)
-		}
-	}
-	return nil
-}
-
-// sequences gives the last id of each table, as far as it can be read and makes
-// sense.
-func sequences(ctx context.Context, conn *sql.Conn) map[string]int64 {
-	last := map[string]int64{}
-	rows, err := conn.QueryContext(ctx, "SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer' AND seq BETWEEN 0 AND ?", int64(maxSequence))
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var name string
-		var seq int64
-		if rows.Scan(&name, &seq) != nil {
-			return nil
-		}
-		last[name] = seq
-	}
-	if rows.Err() != nil {
-		return nil
-	}
-	return last
-}
-
-// maxSequence is an id that no table ever comes to, so that one beyond it is a
-// mistake. From the greatest that there is nothing could be inserted any more.
-const maxSequence = 1 << 53

@@ -31,33 +31,26 @@ type snapshot struct {
 
 // openSnapshot begins to read a file, whose DSN gets the parameters. It fails
 // with ErrCorrupt on what is not a database of ours.
-func openSnapshot(ctx context.Context, path, params string) (s *snapshot, err error) {
-	s = &snapshot{pool: sql.OpenDB(newSQLiteConnector(path, params, readerPragmas))}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.close())
-		}
-	}()
-	if err := checkOurs(ctx, s.pool); err != nil {
-		return nil, err
+func openSnapshot(ctx context.Context, path, params string) (*snapshot, error) {
+	s := &snapshot{pool: sql.OpenDB(newSQLiteConnector(path, params, readerPragmas))}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
-	if s.conn, err = s.pool.Conn(ctx); err != nil {
-		return nil, translate(err)
-	}
-	if _, err := s.conn.ExecContext(ctx, "BEGIN"); err != nil { // what is read first fixes the moment
-		return nil, translate(err)
-	}
-	s.schema, err = schemaOn(ctx, s.conn)
-	return s, err
+	return s, nil
 }
 
-// schemaOn gives the number of the last migration applied, 0 for none.
-func schemaOn(ctx context.Context, conn *sql.Conn) (int64, error) {
-	there, err := number(ctx, conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
-	if err != nil || there == 0 {
-		return 0, err
+func (s *snapshot) begin(ctx context.Context) (err error) {
+	if err := checkOurs(ctx, s.pool); err != nil {
+		return err
 	}
-	return number(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
+	if s.conn, err = s.pool.Conn(ctx); err != nil {
+		return translate(err)
+	}
+	if _, err := s.conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return translate(err)
+	}
+	s.schema, err = schemaOn(ctx, s.conn) // what is read first fixes the moment
+	return err
 }
 
 // close ends the reading.
@@ -67,6 +60,15 @@ func (s *snapshot) close() error {
 		err = s.conn.Close()
 	}
 	return errors.Join(err, s.pool.Close())
+}
+
+// schemaOn gives the number of the last migration applied, 0 for none.
+func schemaOn(ctx context.Context, conn *sql.Conn) (int64, error) {
+	there, err := number(ctx, conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
+	if err != nil || there == 0 {
+		return 0, err
+	}
+	return number(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
 }
 
 // count counts the rows of each table.
@@ -160,6 +162,10 @@ func (s *snapshot) copyTo(ctx context.Context, f *os.File) (rows []TableRows, er
 		err = errors.Join(err, target.Close())
 	}
 	if err := errors.Join(err, pool.Close()); err != nil {
+		return nil, translate(err)
+	}
+	// The log cannot be begun anew while somebody reads from before its end.
+	if _, err := s.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
 		return nil, translate(err)
 	}
 	return rows, finish(ctx, f.Name(), rows)
