@@ -23,6 +23,7 @@ const goodSecret = "7Qm2vXc9Lr4TzB8nKd1WfH6yJp3GsA5eUo0RiVtE" //nolint:gosec // 
 var settings = []string{
 	"addr", "public-url", "trusted-proxies", "cors-origins", "throttle",
 	"database", "read-access", "default-visibility", "page-size", "max-page-size",
+	"backup-every", "backup-dir", "backup-keep",
 	"secret", "secret-file", "auth-modes", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys",
 	"access-ttl", "refresh-ttl", "session-ttl", "refresh-grace",
 	"activation-ttl", "reset-ttl", "password-cost", "smtp-url", "mail-from",
@@ -237,6 +238,8 @@ func TestCheck_Refuses(t *testing.T) {
 		{"log-format", each(func(c *Config, v string) { c.LogFormat = v }, "xml")},
 		{"page-size", each(func(c *Config, v int) { c.PageSize = v }, -1, 0, 201)},
 		{"max-page-size", each(func(c *Config, v int) { c.MaxPageSize = v }, 1001, 1<<31)},
+		{"backup-every", each(func(c *Config, v time.Duration) { c.BackupEvery = v }, -time.Hour, time.Nanosecond, time.Minute-1, 5*year+1)},
+		{"backup-keep", each(func(c *Config, v int) { c.BackupKeep = v }, -1)},
 		{"password-cost", each(func(c *Config, v int) { c.PasswordCost = v }, -1, 0, 3, 16)},
 		{"access-ttl", each(func(c *Config, v time.Duration) { c.AccessTTL = v }, -time.Hour, 0, 999*time.Millisecond, 5*year+1)},
 		{"refresh-ttl", each(func(c *Config, v time.Duration) { c.RefreshTTL = v }, -time.Hour, 0, 5*year+1)},

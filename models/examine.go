@@ -169,18 +169,18 @@ func (x *examiner) rows() {
 // rules looks for rows that keep the schema and that no code of ours writes.
 func (x *examiner) rules() {
 	for _, r := range x.rulesOfColumns() {
-		x.rule(r.problem, r.query)
+		x.rule(AreaRules, r.problem, r.query)
 	}
 	for _, r := range rowRules {
 		if x.found.Schema >= r.since {
-			x.rule(r.problem, r.query)
+			x.rule(AreaRules, r.problem, r.query)
 		}
 	}
 }
 
-func (x *examiner) rule(problem, query string) {
+func (x *examiner) rule(area Area, problem, query string) {
 	if n, err := number(x.ctx, x.conn, query); !x.damaged(err) && n > 0 {
-		x.fault(AreaRules, problem, n)
+		x.fault(area, problem, n)
 	}
 }
 

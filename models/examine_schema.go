@@ -5,14 +5,40 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // schemaObject is a table, an index, a trigger or a view.
 type schemaObject struct {
-	kind, name, definition string
-	columns                []string
+	kind, name, sql string
+	columns         []string
+}
+
+// definition is the SQL that made it, however that was laid out.
+func (o schemaObject) definition() string { return strings.Join(strings.Fields(o.sql), "") }
+
+var sqlComment = regexp.MustCompile(`--[^\n]*`)
+
+// checks gives the conditions of a table's CHECK constraints.
+func (o schemaObject) checks() (list []string) {
+	_, rest, found := strings.Cut(sqlComment.ReplaceAllString(o.sql, ""), "CHECK (")
+	for found {
+		depth := 1
+		end := strings.IndexFunc(rest, func(r rune) bool {
+			switch r {
+			case '(':
+				depth++
+			case ')':
+				depth--
+			}
+			return depth == 0
+		})
+		list = append(list, rest[:max(end, 0)])
+		_, rest, found = strings.Cut(rest, "CHECK (")
+	}
+	return list
 }
 
 // compareSchema compares what is there with what the migrations make.
@@ -33,6 +59,10 @@ func (x *examiner) compareSchema(applied []migration) {
 			continue
 		}
 		x.compareObject(have[i], w)
+		for _, condition := range w.checks() { // SQLite does not look at them where it may not write
+			x.rule(AreaIntegrity, "%d rows of "+w.name+" break a CHECK: "+strings.ReplaceAll(condition, "%", "%%")+".",
+				"SELECT count(*) FROM "+quoted(w.name)+" WHERE NOT ("+condition+")")
+		}
 		have = slices.Delete(have, i, i+1)
 	}
 	for _, h := range have {
@@ -52,7 +82,7 @@ func (x *examiner) compareObject(have, want schemaObject) {
 			x.fault(AreaSchema, "The %s %s has a column %s that is not Dueto's.", want.kind, want.name, c)
 		}
 	}
-	if len(x.found.Faults) == faults && have.definition != want.definition {
+	if len(x.found.Faults) == faults && have.definition() != want.definition() {
 		x.fault(AreaSchema, "The %s %s is defined in another way than Dueto does.", want.kind, want.name)
 	}
 }
@@ -88,10 +118,9 @@ func schemaObjects(ctx context.Context, conn *sql.Conn) (list []schemaObject, er
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var o schemaObject
-		if err := rows.Scan(&o.kind, &o.name, &o.definition); err != nil {
+		if err := rows.Scan(&o.kind, &o.name, &o.sql); err != nil {
 			return nil, translate(err)
 		}
-		o.definition = oneLine(o.definition)
 		list = append(list, o)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {

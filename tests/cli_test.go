@@ -19,6 +19,9 @@ import (
 var cliCommands = map[string][]string{
 	"serve": nil, "config": nil, "migrate": nil, "routes": nil, "version": nil,
 	"check":           {"fail-level"},
+	"backup":          {"keep", "backup-dir", "backup-keep"},
+	"restore":         {"yes"},
+	"doctor":          {"backup-dir", "backup-every"},
 	"createsuperuser": {"username", "email", "no-input"},
 	"changepassword":  {"no-input"},
 	"user activate":   nil,
@@ -75,6 +78,10 @@ func TestCLI_EachCommandsHelpNamesItsFlags(t *testing.T) {
 		case "serve", "config", "check":
 			want = append(want, every...)
 		case "routes", "version", "keys generate":
+		case "backup", "restore", "doctor":
+			want = append(want, "database")
+		case "migrate":
+			want = append(want, "database", "secret-file", "password-cost", "backup-dir")
 		case "keys rotate", "keys list":
 			want = append(want, "database", "secret-file", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys")
 		default:
@@ -161,6 +168,7 @@ func TestCLI_ConfigTellsWhatIsInForceAndFromWhere(t *testing.T) {
 		"cors-origins": {"https://a.example,https://b.example", "flag"},
 		"database":     {"sqlite:dueto.db", "default"}, "read-access": {"public", "default"}, "default-visibility": {"public", "default"},
 		"page-size": {"20", "environment"}, "max-page-size": {"100", "flag"},
+		"backup-every": {"0s", "default"}, "backup-dir": {"backups", "default"}, "backup-keep": {"7", "default"},
 		"secret": {"********", "environment"}, "secret-file": {"", "default"}, "jwt-algorithm": {"HS512", "default"},
 		"access-ttl": {"1m30s", ".env"}, "refresh-ttl": {"24h0m0s", "default"}, "session-ttl": {"720h0m0s", "default"},
 		"refresh-grace": {"10s", "default"}, "activation-ttl": {"2h0m0s", "default"}, "password-cost": {"12", "default"},
