@@ -27,8 +27,8 @@ type Restore struct {
 
 // PrepareRestore copies a file to the folder of the database that a URL names,
 // and makes sure that the copy is sound. It fails with ErrCorrupt and
-// ErrSchemaNewer as opening such a database would, with ErrInUse where somebody
-// has the present database open, and with an UnsupportedError on the URL of an
+// ErrSchemaNewer as opening such a database would, with ErrInUse where another
+// process has the present database open, and with an UnsupportedError on the URL of an
 // engine that does not restore by itself. The present database stays in force
 // until Commit.
 func PrepareRestore(ctx context.Context, url, file string, now func() time.Time) (r *Restore, err error) {
@@ -62,12 +62,10 @@ func PrepareRestore(ctx context.Context, url, file string, now func() time.Time)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, from.close()) }()
-	if r.Replaces { // there is no point in asking whether to go on where one cannot
-		held, err := r.holdPresent(ctx)
-		if err != nil {
-			return nil, err
+	if r.Replaces { // Commit makes sure; there is no point in asking whether to go on where one cannot
+		if used, err := lockedByOthers(r.path); used || err != nil {
+			return nil, errors.Join(ErrInUse, err)
 		}
-		held.release()
 	}
 	if err := r.fill(ctx, from, present); err != nil {
 		r.Discard()

@@ -26,11 +26,10 @@ func (h *holder) release() {
 	}
 }
 
-// holdPragmas have a lock that was had once held until the end.
+// holdPragmas are of the connection that has a database alone.
 var holdPragmas = []pragma{
 	{"trusted_schema", "OFF", "0"},
 	{"synchronous", "FULL", "2"},
-	{"locking_mode", "EXCLUSIVE", "exclusive"},
 }
 
 // holdWait is how long a command that is just ending is waited for.
@@ -45,7 +44,7 @@ func (r *Restore) holdPresent(ctx context.Context) (h *holder, err error) {
 	for started := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		h := &holder{pool: sql.OpenDB(newSQLiteConnector(r.path, "mode=rw", holdPragmas))}
 		if h.conn, err = h.pool.Conn(ctx); err == nil {
-			err = foldLog(ctx, h.conn)
+			err = foldLog(ctx, h.conn, r.path)
 		}
 		if err == nil {
 			return h, nil
@@ -69,22 +68,23 @@ func (r *Restore) holdPresent(ctx context.Context) (h *holder, err error) {
 	return new(holder), nil
 }
 
-// foldLog makes one file of a database and locks it. The lock needs no journal
-// on the disk, which would be in the way, for nothing is written.
-func foldLog(ctx context.Context, conn *sql.Conn) error {
-	var mode string
-	for _, step := range []string{"DELETE", "MEMORY"} {
-		if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = "+step).Scan(&mode); err != nil {
-			return err
-		}
+// foldLog makes one file of a database and locks it.
+func foldLog(ctx context.Context, conn *sql.Conn, path string) error {
+	journal := "delete"
+	if sizeOf(path) == 0 {
+		journal = "memory" // locking it begins it, which would make a file beside it
+	}
+	if _, err := conn.ExecContext(ctx, "PRAGMA journal_mode = "+journal); err != nil {
+		return err
 	}
 	if _, err := conn.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
 		return err
 	}
+	var mode string
 	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
 		return err
 	}
-	if mode != "memory" { // it was taken into use in between
+	if mode != journal { // it was taken into use in between
 		return sqlite3.Error{Code: sqlite3.ErrBusy}
 	}
 	return nil

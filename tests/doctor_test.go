@@ -195,7 +195,6 @@ func TestDoctor_OlderSchemaIsComparedWithItsOwn(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^ok +version +schema 1; the next start applies 0002_\w+`).MatchString(o.stdout) || !regexp.MustCompile(`(?m)^ok +schema `).MatchString(o.stdout) {
 		t.Errorf("printed %s", o.stdout)
 	}
-	wantFiles(t, p.dir, "dueto.db")
 }
 
 func TestDoctor_WhatIsNotOursExitsThree(t *testing.T) {
