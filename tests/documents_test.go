@@ -43,7 +43,7 @@ func wantBlock(t *testing.T, name, block, want string) {
 }
 
 // documents are those whose commands are run, and how many each has at least.
-var documents = map[string]int{"README.md": 25, "docs/authentication.md": 75}
+var documents = map[string]int{"README.md": 25, "docs/authentication.md": 75, "docs/backup.md": 6}
 
 var (
 	// consoleBlock has commands, each with what it prints.
@@ -142,6 +142,8 @@ var (
 		{regexp.MustCompile(`"(date_joined|[a-z_]+_at|at|last_login)":( ?)"[^"]+"`), `"$1":$2"X"`},
 		{regexp.MustCompile(`"(exp|iat|nbf)":( ?)\d+`), `"$1":${2}1`},
 		{regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "X"},
+		{regexp.MustCompile(`\b\d{8}T\d{6}\.\d{3}Z`), "X"}, // in the names of backups
+		{regexp.MustCompile(`\b\d+ (bytes|[KMG]iB)\b`), "N bytes"},
 		{regexp.MustCompile(`\bin \d+ seconds?\b`), "in N seconds"},
 		{regexp.MustCompile(`(?m)\b[a-z2-7]{4}(  +(?:all|tasks|users|none))`), "XXXX$1"}, // of a key, in a table
 		{regexp.MustCompile(`(?:\b[0-9a-f]{8}|[A-Za-z0-9_-]{43})( +)`), "X$1"},           // a key's name
