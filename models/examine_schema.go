@@ -19,12 +19,14 @@ type schemaObject struct {
 // definition is the SQL that made it, however that was laid out.
 func (o schemaObject) definition() string { return strings.Join(strings.Fields(o.sql), "") }
 
-var sqlComment = regexp.MustCompile(`--[^\n]*`)
+var (
+	sqlComment  = regexp.MustCompile(`--[^\n]*`)
+	checkBegins = regexp.MustCompile(`CHECK\s*\(`)
+)
 
 // checks gives the conditions of a table's CHECK constraints.
 func (o schemaObject) checks() (list []string) {
-	_, rest, found := strings.Cut(sqlComment.ReplaceAllString(o.sql, ""), "CHECK (")
-	for found {
+	for _, rest := range checkBegins.Split(sqlComment.ReplaceAllString(o.sql, ""), -1)[1:] {
 		depth := 1
 		end := strings.IndexFunc(rest, func(r rune) bool {
 			switch r {
@@ -36,7 +38,6 @@ func (o schemaObject) checks() (list []string) {
 			return depth == 0
 		})
 		list = append(list, rest[:max(end, 0)])
-		_, rest, found = strings.Cut(rest, "CHECK (")
 	}
 	return list
 }

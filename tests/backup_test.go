@@ -344,8 +344,8 @@ func TestBackup_IsGivenUpWhenTheServerStops(t *testing.T) {
 	p.superuser("root")
 	grow(t, p.file("dueto.db"), 20000)
 	s := p.serve("--backup-every=1m")
-	for begin := time.Now(); ; {
-		if found, err := filepath.Glob(p.file("backups/.*.part")); err != nil || len(found) > 0 || time.Since(begin) > patience {
+	for begin := time.Now(); ; time.Sleep(time.Millisecond) {
+		if found, err := filepath.Glob(p.file("backups/*")); err != nil || len(found) > 0 || time.Since(begin) > patience {
 			break // it is under way, or over
 		}
 	}
@@ -431,7 +431,6 @@ func TestBackup_WithoutRoomForItNothingIsMigrated(t *testing.T) {
 	p := newProgram(t)
 	versionOne(t, p)
 	p.write("backups", "no folder")
-	before := readFile(t, p.file("dueto.db"))
 	for _, args := range [][]string{{"migrate"}, {"serve", "--addr=127.0.0.1:0"}} {
 		o := p.run(args...).want(1)
 		if o.stdout != "" || !strings.HasPrefix(o.stderr, "dueto: the database was not migrated, for it cannot be backed up before: ") ||
@@ -440,7 +439,7 @@ func TestBackup_WithoutRoomForItNothingIsMigrated(t *testing.T) {
 		}
 	}
 	if at := query(t, p.file("dueto.db"), "SELECT max(version) FROM schema_migrations"); at != 1 {
-		t.Errorf("the schema is %d, of %d bytes before", at, len(before))
+		t.Errorf("the schema is %d", at)
 	}
 	p.run("migrate", "--backup-dir=elsewhere").want(0)
 	wantFiles(t, p.dir, "backups", "dueto.db", "elsewhere")
