@@ -88,5 +88,5 @@ func TestBackups_WorkerThatIsOffMakesNone(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
 	services.NewBackups(services.BackupsConfig{Backups: models.Backups{URL: a.Config.Database, Dir: filepath.Join(t.TempDir(), "none")}}).Run(context.Background())
-	wantFiles(t, filepath.Dir(a.DBFile), "dueto.db", "dueto.db-shm", "dueto.db-wal")
+	wantFiles(t, filepath.Dir(a.databaseFile()), "dueto.db", "dueto.db-shm", "dueto.db-wal")
 }
