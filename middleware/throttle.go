@@ -18,7 +18,7 @@ func Throttle(t *services.Throttle, class services.RateClass, free ...string) gi
 		if slices.Contains(free, c.FullPath()) {
 			return
 		}
-		if err := t.Allow(class, services.ClientAddress(c.Request.Context())); err != nil {
+		if err := t.Allow(c.Request.Context(), class, services.ClientAddress(c.Request.Context())); err != nil {
 			_ = c.Error(err)
 			c.Abort()
 		}

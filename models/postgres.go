@@ -29,7 +29,10 @@ const (
 	// defaultPostgresConns is how many connections a process opens at most,
 	// unless the URL says otherwise by pool_max_conns. Writes that wait for the
 	// disk share a flush, so more than the processors are of use.
-	defaultPostgresConns = 16
+	defaultPostgresConns = 20
+	// limitShare is which part of them is for limits: they are asked for while
+	// the others are held, by transactions that wait for the answer.
+	limitShare = 5
 	// writeTimeout bounds a transaction, as the server sees it and as we do.
 	writeTimeout = 15 * time.Second
 	// maxAttempts and retryFor bound how often and how long a write is run again
@@ -46,6 +49,8 @@ type postgresEngine struct {
 	conn *sql.DB // over pool
 	base *gorm.DB
 	gate gate
+	// limiting is the gate before the connections that limits have to themselves.
+	limiting gate
 
 	closing sync.RWMutex // held for reading while a write runs
 	closed  atomic.Bool
@@ -59,7 +64,8 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (_ *postgresEng
 	if err != nil {
 		return nil, err
 	}
-	e := &postgresEngine{}
+	cfg.MaxConns = max(cfg.MaxConns, 2)
+	e := &postgresEngine{limiting: make(gate, max(1, cfg.MaxConns/limitShare))}
 	if e.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, translate(err)
 	}
@@ -80,7 +86,7 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (_ *postgresEng
 		return nil, translate(err)
 	}
 	e.base = over(g, e.conn)
-	e.gate = make(gate, cfg.MaxConns)
+	e.gate = make(gate, int(cfg.MaxConns)-cap(e.limiting))
 	return e, nil
 }
 

@@ -24,6 +24,7 @@ import (
 type Store struct {
 	engine engine
 	now    func() time.Time
+	clock  func() time.Time          // now, if it was given
 	probed atomic.Pointer[time.Time] // when a probe was last written
 }
 
@@ -51,7 +52,8 @@ type Stats struct {
 
 // Options are what a store needs besides its URL.
 type Options struct {
-	// Now is the clock; nil means time.Now.
+	// Now is the clock; nil means time.Now, and the database's for what several
+	// processes share.
 	Now func() time.Time
 	// Wrap puts something between database/sql and an engine's driver, where each
 	// statement and each end of a transaction passes; nil puts nothing. It is for
@@ -72,7 +74,8 @@ func (o Options) pool(c driver.Connector) *sql.DB {
 // It fails with ErrCorrupt on what is not a database of ours, and with
 // ErrUnavailable on one that cannot be opened.
 func Open(ctx context.Context, database string, opts Options) (*Store, error) {
-	if opts.Now == nil {
+	clock := opts.Now
+	if clock == nil {
 		opts.Now = time.Now
 	}
 	var e engine
@@ -89,7 +92,7 @@ func Open(ctx context.Context, database string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", Redacted(database), err)
 	}
-	return &Store{engine: e, now: opts.Now}, nil
+	return &Store{engine: e, now: opts.Now, clock: clock}, nil
 }
 
 // Redacted gives a database's URL without its password and its parameters,

@@ -73,15 +73,15 @@ func New(d Deps) (http.Handler, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	var throttle *services.Throttle
-	if throttled(d.Config) {
-		throttle = services.NewThrottle(d.Now)
-	}
 	svc, err := d.Services, error(nil)
 	if svc == nil {
 		if svc, err = NewServices(d); err != nil {
 			return nil, err
 		}
+	}
+	var throttle *services.Throttle
+	if throttled(d.Config) {
+		throttle = services.NewThrottle(d.Now, svc.shared)
 	}
 	public, err := url.Parse(d.site())
 	if err != nil || public.Host == "" {

@@ -20,6 +20,7 @@ type Services struct {
 	Tasks     *services.TaskService
 	Outbox    *services.Outbox
 	deferred  *services.Deferred
+	shared    *services.Shared // with other processes, where there can be any
 }
 
 // NewServices builds the services.
@@ -48,10 +49,11 @@ func NewServices(d Deps) (*Services, error) {
 	events := services.NewEvents(deferred, d.Logger, d.Now)
 	// Half the processors hash, so that a flood of logins leaves the rest to others.
 	passwords := services.NewPasswords(d.Config.PasswordCost, runtime.GOMAXPROCS(0)/2)
+	shared := services.NewShared(d.Store, keys, d.Logger, d.Now)
 	var failures *services.Failures
 	var mailLimits *services.MailLimits
 	if throttled(d.Config) {
-		failures, mailLimits = services.NewFailures(d.Now), services.NewMailLimits(d.Now)
+		failures, mailLimits = services.NewFailures(d.Now, shared), services.NewMailLimits(d.Now, shared)
 	}
 	accounts := services.NewAccountService(d.Store, passwords, failures, tokens, outbox, mailLimits, events, d.Now)
 	return &Services{
@@ -65,6 +67,7 @@ func NewServices(d Deps) (*Services, error) {
 		Tasks:     services.NewTaskService(d.Store, cursors, d.Now, d.Config.DefaultVisibility == "private"),
 		Outbox:    outbox,
 		deferred:  deferred,
+		shared:    shared,
 	}, nil
 }
 

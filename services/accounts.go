@@ -61,7 +61,7 @@ func (s *AccountService) Register(ctx context.Context, in NewAccount) (UserView,
 		return UserView{}, "", err
 	}
 	mails := s.outbox.post()
-	notice := s.limits.mayWrite(MailAddressTaken, user.EmailKey)
+	notice := s.limits.mayWrite(ctx, MailAddressTaken, user.EmailKey)
 	err = s.store.Write(ctx, func(tx models.DB) error {
 		mails.clear()
 		user.ID = 0
@@ -69,7 +69,7 @@ func (s *AccountService) Register(ctx context.Context, in NewAccount) (UserView,
 	})
 	if err != nil {
 		if notice {
-			s.limits.giveBack(MailAddressTaken, user.EmailKey)
+			s.limits.giveBack(ctx, MailAddressTaken, user.EmailKey)
 		}
 		return UserView{}, "", s.takenFields(ctx, err, user, s.outbox.Sends())
 	}

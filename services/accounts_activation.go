@@ -97,7 +97,7 @@ func (s *AccountService) writeTo(ctx context.Context, email string, kind MailKin
 	}
 	var userID int64
 	mails := s.outbox.post()
-	allowed := s.limits.mayWrite(kind, key)
+	allowed := s.limits.mayWrite(ctx, kind, key)
 	err := s.store.Write(ctx, func(tx models.DB) error {
 		mails.clear()
 		userID = 0
@@ -113,7 +113,7 @@ func (s *AccountService) writeTo(ctx context.Context, email string, kind MailKin
 	})
 	if err != nil {
 		if allowed {
-			s.limits.giveBack(kind, key)
+			s.limits.giveBack(ctx, kind, key)
 		}
 		return err
 	}

@@ -86,8 +86,9 @@ func (s *AccountService) dropClaim(tx models.DB, emailKey string) (id int64, err
 
 // writeChanges writes an account that PATCH changed, and to those whom that
 // concerns. asks is whether the patch asks for another address; one that waits
-// already is asked for anew.
-func (s *AccountService) writeChanges(tx models.DB, before models.User, after *models.User, asks bool, mails *post) error {
+// already is asked for anew. mayTell is whether the former address may be
+// written to.
+func (s *AccountService) writeChanges(tx models.DB, before models.User, after *models.User, asks bool, mayTell func() bool, mails *post) error {
 	if after.UsernameKey != before.UsernameKey {
 		if err := models.NameReserved(tx, after.UsernameKey); err != nil {
 			return err
@@ -111,7 +112,7 @@ func (s *AccountService) writeChanges(tx models.DB, before models.User, after *m
 		return errors.Join(mails.add(tx, MailEmailChange, after.ID, after.PendingEmail), mails.add(tx, MailEmailChanging, after.ID, before.Email))
 	case after.Email != before.Email && after.Pending():
 		return mails.add(tx, MailActivation, after.ID, "") // the former one was never confirmed
-	case after.Email != before.Email && mails.mayWrite(s.limits, MailEmailChanged, before.EmailKey):
+	case after.Email != before.Email && mayTell():
 		return mails.add(tx, MailEmailChanged, after.ID, before.Email)
 	}
 	return nil

@@ -44,7 +44,7 @@ func (s *AccountService) ChangePassword(ctx context.Context, actor Actor, old, p
 // grave. Who has stolen a session must not have more guesses than others, nor keep
 // the owner from trying.
 func (s *AccountService) confirm(ctx context.Context, actor Actor, user models.User, password string) (bool, error) {
-	return s.failures.Guard(fmt.Sprintf("id:%d by session %d, token %d", user.ID, actor.SessionID, actor.TokenID), func() (bool, error) {
+	return s.failures.Guard(ctx, fmt.Sprintf("id:%d by session %d, token %d", user.ID, actor.SessionID, actor.TokenID), func() (bool, error) {
 		return s.passwords.Compare(ctx, user.PasswordHash, password)
 	})
 }
@@ -88,8 +88,8 @@ func (s *AccountService) ConfirmReset(ctx context.Context, token, password strin
 		return err
 	}
 	// What others guessed must not keep out the owner, who has just shown up.
-	s.failures.Clear(loginKey(user.EmailKey, ""))
-	s.failures.Clear(loginKey("", user.UsernameKey))
+	s.failures.Clear(ctx, loginKey(user.EmailKey, ""))
+	s.failures.Clear(ctx, loginKey("", user.UsernameKey))
 	return nil
 }
 

@@ -1,9 +1,12 @@
 package services
 
 import (
+	"context"
 	"crypto/sha256"
 	"sync"
 	"time"
+
+	"dueto/models"
 )
 
 // What guessing costs. Failures within the free ones are forgotten soon; once
@@ -22,8 +25,9 @@ const (
 // key, each attempt has to wait longer than the one before. A nil one makes
 // nobody wait.
 type Failures struct {
-	now   func() time.Time
-	start time.Time // as in Limiter
+	now    func() time.Time
+	start  time.Time // as in Limiter
+	shared *Shared   // counts instead, while the database answers
 
 	mu     sync.Mutex
 	counts bounded[failureCount]
@@ -36,20 +40,21 @@ type failureCount struct {
 	last time.Duration // when the last of them began
 }
 
-// NewFailures makes an empty count; now is the clock.
-func NewFailures(now func() time.Time) *Failures {
-	return &Failures{now: now, start: now(), counts: newBounded[failureCount](maxFailureKeys)}
+// NewFailures makes an empty count, or takes up that of the processes that share
+// one; now is the clock.
+func NewFailures(now func() time.Time, shared *Shared) *Failures {
+	return &Failures{now: now, start: now(), shared: shared, counts: newBounded[failureCount](maxFailureKeys)}
 }
 
 // Guard runs a comparison of a password with what a key names, or fails with
 // CodeThrottled and does not. An attempt counts as a failure from its beginning,
 // so that many at once get no further than one after the other; it is taken
 // back where it comes to no result, and a match clears the count.
-func (f *Failures) Guard(key string, compare func() (match bool, err error)) (bool, error) {
+func (f *Failures) Guard(ctx context.Context, key string, compare func() (match bool, err error)) (bool, error) {
 	if f == nil {
 		return compare()
 	}
-	takeBack, err := f.begin(key)
+	takeBack, err := f.begin(ctx, key)
 	if err != nil {
 		return false, err
 	}
@@ -58,24 +63,35 @@ func (f *Failures) Guard(key string, compare func() (match bool, err error)) (bo
 	case err != nil:
 		takeBack()
 	case match:
-		f.Clear(key)
+		f.Clear(ctx, key)
 	}
 	return match, err
 }
 
 // Clear forgets what is held against a key.
-func (f *Failures) Clear(key string) {
+func (f *Failures) Clear(ctx context.Context, key string) {
 	if f == nil {
 		return
 	}
+	f.shared.clearAttempts(ctx, key)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.counts.entries, hashed(key))
 }
 
 // begin counts an attempt, or refuses it.
-func (f *Failures) begin(key string) (takeBack func(), err error) {
-	key = hashed(key)
+func (f *Failures) begin(ctx context.Context, key string) (takeBack func(), err error) {
+	if takeBack, wait, ok := f.shared.beginAttempt(ctx, key); ok {
+		if wait > 0 {
+			return nil, Throttled(wait)
+		}
+		return takeBack, nil
+	}
+	return f.beginHere(hashed(key))
+}
+
+// beginHere is begin by the counts of this process.
+func (f *Failures) beginHere(key string) (takeBack func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.now().Sub(f.start)
@@ -123,13 +139,26 @@ func (c failureCount) delay() time.Duration {
 	return delay
 }
 
-func (c failureCount) forgotten(now time.Duration) bool {
-	memory := freeMemory
+func (c failureCount) forgotten(now time.Duration) bool { return now-c.last >= c.memory() }
+
+// memory is how long it is remembered.
+func (c failureCount) memory() time.Duration {
 	if c.n > freeFailures {
-		memory = delayedMemory
+		return delayedMemory
 	}
-	return now-c.last >= memory
+	return freeMemory
 }
+
+// failureRules are the same rules as the database applies them.
+var failureRules = func() (rules models.FailureRules) {
+	for c := (failureCount{n: 1}); ; c.n++ {
+		rules.Delays = append(rules.Delays, c.delay())
+		rules.Memories = append(rules.Memories, c.memory())
+		if c.delay() == maxDelay {
+			return rules
+		}
+	}
+}()
 
 // hashed makes keys equally short: a name that is typed may be long.
 func hashed(key string) string {

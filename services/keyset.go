@@ -23,6 +23,7 @@ const (
 	purposeState  = "state"
 	purposeCursor = "cursor"
 	purposeCSRF   = "csrf"
+	purposeLimits = "limits"
 )
 
 // keySet is what is derived from key material. It does not change.
@@ -122,7 +123,7 @@ func (s *keySet) addSecret(secret []byte, method jwt.SigningMethod, asymmetric b
 		id := sha256.Sum256(append([]byte("kid/"), key...))
 		s.add(kind, method, hex.EncodeToString(id[:4]), key, key, source)
 	}
-	for _, purpose := range []string{purposeState, purposeCursor, purposeCSRF} {
+	for _, purpose := range []string{purposeState, purposeCursor, purposeCSRF, purposeLimits} {
 		key, err := deriveKey(secret, purpose)
 		if err != nil {
 			return err

@@ -62,24 +62,12 @@ func (o *Outbox) Wake() {
 type post struct {
 	outbox *Outbox
 	added  []models.Message
-	asked  map[string]bool // what mayWrite said, by address
 }
 
 func (o *Outbox) post() *post { return &post{outbox: o} }
 
-// clear begins anew, as a transaction does that is run again. What has been
-// counted stays so.
+// clear begins anew, as a transaction does that is run again.
 func (p *post) clear() { p.added = nil }
-
-// mayWrite is the limits', counted once however often the transaction is run.
-func (p *post) mayWrite(limits *MailLimits, kind MailKind, emailKey string) bool {
-	may, known := p.asked[emailKey]
-	if !known {
-		may = limits.mayWrite(kind, emailKey)
-		p.asked = map[string]bool{emailKey: may}
-	}
-	return may
-}
 
 // add writes a message about an account. It goes to address, or, where that is
 // empty, to the account's.

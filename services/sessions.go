@@ -129,7 +129,7 @@ func (s *SessionService) matches(ctx context.Context, user models.User, in Login
 		return match && user.Active(), err
 	}
 	key := loginKey(emailKey, usernameKey(in.Username))
-	match, err := s.failures.Guard(key, compare)
+	match, err := s.failures.Guard(ctx, key, compare)
 	var refusal *Error
 	if !errors.As(err, &refusal) || refusal.Code != CodeThrottled {
 		return match, err
@@ -144,7 +144,7 @@ func (s *SessionService) matches(ctx context.Context, user models.User, in Login
 	}
 	match, err = compare()
 	if match {
-		s.failures.Clear(key)
+		s.failures.Clear(ctx, key)
 	}
 	return match, err
 }

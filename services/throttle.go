@@ -1,10 +1,10 @@
 package services
 
 import (
+	"context"
 	"maps"
 	"net/netip"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -36,22 +36,29 @@ var rates = map[RateClass]Rate{
 // refuses nobody.
 type Throttle struct{ limiters map[RateClass]*Limiter }
 
-// NewThrottle makes the limits; now is the clock.
-func NewThrottle(now func() time.Time) *Throttle {
+// NewThrottle makes the limits; now is the clock. They hold for all processes
+// that share them; that of every request roughly, for it must cost little.
+func NewThrottle(now func() time.Time, shared *Shared) *Throttle {
 	t := &Throttle{limiters: map[RateClass]*Limiter{}}
 	for class, rate := range rates {
-		t.limiters[class] = NewLimiter(rate, now)
+		limiter := NewLimiter(rate, now)
+		if class == RateOverall {
+			limiter.roughlySharedWith(shared, "overall", rate)
+		} else {
+			limiter.sharedWith(shared, string(class), rate)
+		}
+		t.limiters[class] = limiter
 	}
 	return t
 }
 
 // Allow counts a request of a class from an address, or fails with
 // CodeThrottled. What is refused does not count.
-func (t *Throttle) Allow(class RateClass, address string) error {
+func (t *Throttle) Allow(ctx context.Context, class RateClass, address string) error {
 	if t == nil || class == RateExempt {
 		return nil
 	}
-	if wait, ok := t.limiters[class].Allow(ClientKey(address)); !ok {
+	if wait, ok := t.limiters[class].Allow(ctx, ClientKey(address)); !ok {
 		return Throttled(wait)
 	}
 	return nil
@@ -80,61 +87,6 @@ func Throttled(wait time.Duration) *Error {
 		text += "s"
 	}
 	return &Error{Code: CodeThrottled, Message: text + ".", RetryAfter: seconds * time.Second}
-}
-
-// Rate is so many requests per period, of which Burst may come at once.
-type Rate struct {
-	Requests int
-	Per      time.Duration
-	Burst    int
-}
-
-// maxThrottled is how many keys a limiter remembers; it takes some megabytes.
-const maxThrottled = 100_000
-
-// Limiter holds each key to a rate, by the generic cell rate algorithm (ITU-T
-// I.371): all it keeps of a key is when the next request would be due if those
-// so far had come evenly spaced.
-type Limiter struct {
-	spacing time.Duration
-	ahead   time.Duration // how far that moment may lie ahead
-	now     func() time.Time
-	start   time.Time // moments are counted from here, so that a step of the wall clock moves none
-
-	mu   sync.Mutex
-	next bounded[time.Duration]
-}
-
-// NewLimiter makes a limiter; now is the clock.
-func NewLimiter(rate Rate, now func() time.Time) *Limiter {
-	spacing := rate.Per / time.Duration(rate.Requests)
-	return &Limiter{
-		spacing: spacing, ahead: spacing * time.Duration(rate.Burst),
-		now: now, start: now(), next: newBounded[time.Duration](maxThrottled),
-	}
-}
-
-// Allow counts a request of a key, or tells how long it has to wait. What is
-// refused does not count.
-func (l *Limiter) Allow(key string) (retryAfter time.Duration, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now().Sub(l.start)
-	next := max(l.next.entries[key], now) + l.spacing
-	if wait := next - now - l.ahead; wait > 0 {
-		return wait, false
-	}
-	l.next.put(key, next, func(next time.Duration) bool { return next <= now })
-	return 0, true
-}
-
-// giveBack undoes an Allow whose request came to nothing.
-func (l *Limiter) giveBack(key string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if next, known := l.next.entries[key]; known {
-		l.next.entries[key] = next - l.spacing
-	}
 }
 
 // bounded is a map of at most so many keys. One more is never refused: others

@@ -160,8 +160,9 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 	mails := s.accounts.outbox.post()
 	mayChange := sync.OnceValue(func() error { // however often the transaction is run
 		key, _ := canonicalEmail(patch.Email.To)
-		return s.accounts.limits.mayChange(id, key)
+		return s.accounts.limits.mayChange(ctx, id, key)
 	})
+	mayTell := sync.OnceValue(func() bool { return s.accounts.limits.mayWrite(ctx, MailEmailChanged, before.EmailKey) })
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
 		mails.clear()
 		actor, err := actor.standing(tx, models.Micros(s.now()))
@@ -196,7 +197,7 @@ func (s *UserService) Update(ctx context.Context, actor Actor, id int64, patch U
 				return err
 			}
 		}
-		if err := s.accounts.writeChanges(tx, before, &attempted, asks, mails); err != nil {
+		if err := s.accounts.writeChanges(tx, before, &attempted, asks, mayTell, mails); err != nil {
 			return err
 		}
 		view.User = attempted

@@ -27,7 +27,7 @@ func (s *UserService) ForceReset(ctx context.Context, actor Actor, id int64) err
 		if counted {
 			return nil
 		}
-		wait, ok := s.accounts.limits.count(forcedReset, emailKey)
+		wait, ok := s.accounts.limits.count(ctx, forcedReset, emailKey)
 		if !ok {
 			return Throttled(wait)
 		}

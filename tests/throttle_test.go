@@ -206,12 +206,12 @@ func TestThrottle_OffLimitsNothing(t *testing.T) {
 // What is open to all and takes a credential of its own is what is guessed at.
 func TestRoutes_ThatTakeCredentialsHaveARate(t *testing.T) {
 	t.Parallel()
-	throttle := services.NewThrottle(time.Now)
+	throttle := services.NewThrottle(time.Now, nil)
 	for _, r := range routes.Table() {
 		if r.Access == routes.Credentials && r.Rate == services.RateOverall {
 			t.Errorf("%s %s has no rate", r.Method, r.Path)
 		}
-		if err := throttle.Allow(r.Rate, r.Method+r.Path); err != nil { // panics at a class that there is not
+		if err := throttle.Allow(t.Context(), r.Rate, r.Method+r.Path); err != nil { // panics at a class that there is not
 			t.Errorf("%s %s: %v", r.Method, r.Path, err)
 		}
 	}
