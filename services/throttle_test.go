@@ -1,6 +1,7 @@
 package services
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"sync"
@@ -41,17 +42,15 @@ func TestLimiter_HoldsAKeyToItsRate(t *testing.T) {
 			{0, 0}, {500 * time.Millisecond, 0}, {500 * time.Millisecond, 0}, {499 * time.Millisecond, time.Millisecond},
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			clock := &hand{}
-			l := NewLimiter(c.rate, clock.now)
+		inProcesses(t, name, func(t *testing.T, clock *hand, processes []*Shared) {
+			l := limiters(processes, clock, c.rate)
 			for i, s := range c.steps {
 				clock.advance(s.after)
-				if wait, ok := l.Allow("key"); wait != s.wait || ok != (s.wait == 0) {
+				if wait, ok := l[i%len(l)].Allow(t.Context(), "key"); wait != s.wait || ok != (s.wait == 0) {
 					t.Errorf("step %d: wait %s, allowed %v; want %s", i, wait, ok, s.wait)
 				}
 			}
-			if _, ok := l.Allow("another"); !ok {
+			if _, ok := l[0].Allow(t.Context(), "another"); !ok {
 				t.Error("another key pays for this one")
 			}
 		})
@@ -60,20 +59,46 @@ func TestLimiter_HoldsAKeyToItsRate(t *testing.T) {
 
 func TestLimiter_AtOnceLetsThroughNoMoreThanTheBurst(t *testing.T) {
 	t.Parallel()
-	l := NewLimiter(Rate{Requests: 1, Per: time.Hour, Burst: 20}, (&hand{}).now)
-	var allowed atomic.Int32
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			if _, ok := l.Allow("key"); ok {
-				allowed.Add(1)
+	inProcesses(t, "", func(t *testing.T, clock *hand, processes []*Shared) {
+		l := limiters(processes, clock, Rate{Requests: 1, Per: time.Hour, Burst: 20})
+		var allowed atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 64 {
+			wg.Go(func() {
+				if _, ok := l[i%len(l)].Allow(t.Context(), "key"); ok {
+					allowed.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if allowed.Load() != 20 {
+			t.Errorf("%d were allowed, want 20", allowed.Load())
+		}
+	})
+}
+
+func TestLimiter_WhatCameToNothingIsGivenBack(t *testing.T) {
+	t.Parallel()
+	inProcesses(t, "", func(t *testing.T, clock *hand, processes []*Shared) {
+		l := limiters(processes, clock, Rate{Requests: 1, Per: time.Minute, Burst: 2})
+		first, last := l[0], l[len(l)-1]
+		for i := range 5 {
+			if _, ok := first.Allow(t.Context(), "key"); !ok {
+				t.Fatalf("request %d is refused although those before it came to nothing", i+1)
 			}
-		})
-	}
-	wg.Wait()
-	if allowed.Load() != 20 {
-		t.Errorf("%d were allowed, want 20", allowed.Load())
-	}
+			over, end := context.WithCancel(t.Context())
+			end()
+			first.giveBack(over, "key") // its request is over
+		}
+		for i := range 2 {
+			if _, ok := last.Allow(t.Context(), "key"); !ok {
+				t.Fatalf("request %d of the burst is refused", i+1)
+			}
+		}
+		if wait, ok := first.Allow(t.Context(), "key"); ok || wait != time.Minute {
+			t.Errorf("more was given back than was taken: a wait of %s", wait)
+		}
+	})
 }
 
 func TestLimiter_ForgetsThoseAtRestFirst(t *testing.T) {
@@ -83,16 +108,16 @@ func TestLimiter_ForgetsThoseAtRestFirst(t *testing.T) {
 	l.next.limit = 100
 	key := func(i int) string { return "key " + strconv.Itoa(i) }
 	for i := range 60 {
-		l.Allow(key(i))
+		l.Allow(t.Context(), key(i))
 	}
 	clock.advance(time.Minute)
 	for i := 60; i <= 100; i++ { // the last finds no room
-		if _, ok := l.Allow(key(i)); !ok {
+		if _, ok := l.Allow(t.Context(), key(i)); !ok {
 			t.Fatalf("key %d is refused", i)
 		}
 	}
 	for i := 60; i <= 100; i++ {
-		if _, ok := l.Allow(key(i)); ok {
+		if _, ok := l.Allow(t.Context(), key(i)); ok {
 			t.Errorf("key %d was forgotten while others were at rest", i)
 		}
 	}
@@ -102,7 +127,7 @@ func TestLimiter_NeverGrowsAndNeverRefusesForWantOfRoom(t *testing.T) {
 	t.Parallel()
 	l := NewLimiter(Rate{Requests: 1, Per: time.Hour, Burst: 1}, (&hand{}).now)
 	for i := range 3 * maxThrottled {
-		if _, ok := l.Allow(strconv.Itoa(i)); !ok {
+		if _, ok := l.Allow(t.Context(), strconv.Itoa(i)); !ok {
 			t.Fatalf("key %d is refused", i)
 		}
 		if len(l.next.entries) > maxThrottled {
@@ -151,29 +176,30 @@ func TestThrottled_TellsWholeSeconds(t *testing.T) {
 
 func TestThrottle_CountsEachClassByItself(t *testing.T) {
 	t.Parallel()
-	clock := &hand{}
-	throttle := NewThrottle(clock.now)
-	for class, rate := range rates {
-		for i := range rate.Burst {
-			if err := throttle.Allow(class, "192.0.2.1"); err != nil {
-				t.Fatalf("class %q, request %d: %v", class, i+1, err)
+	inProcesses(t, "", func(t *testing.T, clock *hand, processes []*Shared) {
+		throttle := NewThrottle(clock.now, processes[0])
+		for class, rate := range rates {
+			for i := range rate.Burst {
+				if err := throttle.Allow(t.Context(), class, "192.0.2.1"); err != nil {
+					t.Fatalf("class %q, request %d: %v", class, i+1, err)
+				}
+			}
+			var refusal *Error
+			if err := throttle.Allow(t.Context(), class, "192.0.2.1"); !errors.As(err, &refusal) || refusal.Code != CodeThrottled {
+				t.Errorf("class %q: one more gives %v", class, err)
+			}
+			if err := throttle.Allow(t.Context(), class, "192.0.2.2"); err != nil {
+				t.Errorf("class %q: another address gets %v", class, err)
 			}
 		}
-		var refusal *Error
-		if err := throttle.Allow(class, "192.0.2.1"); !errors.As(err, &refusal) || refusal.Code != CodeThrottled {
-			t.Errorf("class %q: one more gives %v", class, err)
+		var off *Throttle
+		for range 1000 {
+			if err := throttle.Allow(t.Context(), RateExempt, "192.0.2.1"); err != nil {
+				t.Fatal(err)
+			}
+			if err := off.Allow(t.Context(), RateRegister, "192.0.2.1"); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := throttle.Allow(class, "192.0.2.2"); err != nil {
-			t.Errorf("class %q: another address gets %v", class, err)
-		}
-	}
-	var off *Throttle
-	for range 1000 {
-		if err := throttle.Allow(RateExempt, "192.0.2.1"); err != nil {
-			t.Fatal(err)
-		}
-		if err := off.Allow(RateRegister, "192.0.2.1"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }

@@ -48,7 +48,10 @@ var layerRooms = map[string]layerRoom{
 
 // layerOutside are folders of programs and tests about the product, which may
 // look into every room.
-var layerOutside = []string{"tests", "bench"}
+var layerOutside = []string{"tests", "bench", "internal"}
+
+// layerTestServers runs servers for the tests of every room.
+const layerTestServers = "internal/pgtest"
 
 // layerViolations gives the forbidden imports of a file in a room. A test may
 // import the room that it tests.
@@ -69,7 +72,8 @@ func layerViolations(room, name, source string) ([]string, error) {
 			return nil, err
 		}
 		target, ours := strings.CutPrefix(path, layerModule+"/")
-		allowed := slices.Contains(rules.ours, target) || (target == room && strings.HasSuffix(name, "_test.go"))
+		allowed := slices.Contains(rules.ours, target) ||
+			((target == room || target == layerTestServers) && strings.HasSuffix(name, "_test.go"))
 		forbidden := slices.ContainsFunc(rules.never, func(root string) bool { return within(path, root) })
 		if path == layerModule || (ours && !allowed) || forbidden {
 			found = append(found, fmt.Sprintf("%s must not import %s", name, path))
@@ -230,6 +234,8 @@ func TestLayers_CheckerFindsForbiddenImports(t *testing.T) {
 		{"models", "models/a.go", `"dueto/models"`, 1},
 		{"models", "models/a_test.go", `"dueto/models"; "testing"`, 0},
 		{"models", "models/a_test.go", `"dueto/services"`, 1},
+		{"services", "services/a_test.go", `"dueto/internal/pgtest"`, 0},
+		{"services", "services/a.go", `"dueto/internal/pgtest"`, 1},
 		{"config", "config/a.go", `"dueto/models"`, 1},
 		{"web", "web/a.go", `"dueto/config"; "html/template"`, 1},
 		{"cli", "cli/a.go", `"dueto/handlers"; "dueto/routes"`, 1},
