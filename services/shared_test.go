@@ -262,6 +262,28 @@ func TestThrottle_OverallHoldsRoughlyOverProcessesAndAsksSeldom(t *testing.T) {
 	}
 }
 
+func TestThrottle_OverallLetsManyAtOnceOfOneClientThrough(t *testing.T) {
+	t.Parallel()
+	clock, url := &hand{}, newSharedDatabase(t)
+	throttle := NewThrottle(clock.now, sharedOver(t, openShared(t, url, clock), clock))
+	var refused atomic.Int32
+	var wg sync.WaitGroup
+	for range 500 {
+		wg.Go(func() {
+			if throttle.Allow(t.Context(), RateOverall, "192.0.2.1") != nil {
+				refused.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if refused.Load() != 0 {
+		t.Errorf("%d of a burst are refused", refused.Load())
+	}
+	if throttle.Allow(t.Context(), RateOverall, "192.0.2.1") == nil {
+		t.Error("the burst has no end")
+	}
+}
+
 // Whatever two processes are asked, and when, together they let no more through
 // in any time than their limit says.
 func TestThrottle_OverallOfTwoProcessesNeverExceedsItsBound(t *testing.T) {
