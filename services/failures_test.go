@@ -151,6 +151,21 @@ func TestFailures_AnAttemptWithoutAResultIsTakenBack(t *testing.T) {
 	})
 }
 
+func TestFailures_WhatWasClearedIsNotTakenBackToo(t *testing.T) {
+	t.Parallel()
+	inProcesses(t, "", func(t *testing.T, clock *hand, processes []*Shared) {
+		f, busy := guardsOf(processes, clock), errors.New("busy")
+		first, second := f.of[0], f.of[len(f.of)-1]
+		_, _ = first.Guard(t.Context(), "key", func() (bool, error) {
+			second.Clear(t.Context(), "key")
+			_, _ = second.Guard(t.Context(), "key", func() (bool, error) { return false, busy })
+			return false, busy
+		})
+		exhaust(t, f, "key")
+		wantWait(t, f, "key", firstDelay)
+	})
+}
+
 func TestFailures_AtOnceNoMoreAreMadeThanAreFree(t *testing.T) {
 	t.Parallel()
 	inProcesses(t, "", func(t *testing.T, clock *hand, processes []*Shared) {

@@ -258,6 +258,12 @@ func TestThrottle_OverallHoldsRoughlyOverProcessesAndAsksSeldom(t *testing.T) {
 			if asks := db.asks() - before; asks != 0 {
 				t.Errorf("a client of few requests had the database asked %d times", asks)
 			}
+			// What was asked for and not used is not to be had later on top.
+			client.send(t, 26*processes)
+			clock.advance(time.Hour)
+			if n := client.send(t, 2000); n > 500+more || n < 500+more-24*processes {
+				t.Errorf("after a rest %d are let through, want %d or a little less", n, 500+more)
+			}
 		})
 	}
 }
@@ -470,17 +476,14 @@ func TestShared_AClockThatWasSetBackRefusesNobodyForLong(t *testing.T) {
 	clock, url := &hand{}, newSharedDatabase(t)
 	store := openShared(t, url, clock)
 	rate := Rate{Requests: 1, Per: time.Second, Burst: 2}
-	ask := func() bool { // in a process that was started just now
-		t.Helper()
-		_, ok := limiters([]*Shared{sharedOver(t, store, clock)}, clock, rate)[0].Allow(t.Context(), "key")
-		return ok
-	}
-	if !ask() || !ask() || ask() {
-		t.Fatal("the burst is not two")
-	}
-	clock.advance(-time.Hour)
-	if !ask() || !ask() || ask() {
-		t.Error("the burst is not two once the clock was set back")
+	for _, back := range []time.Duration{0, time.Hour} {
+		clock.advance(-back)
+		for i, want := range []bool{true, true, false} { // each in a process that was started just now
+			l := limiters([]*Shared{sharedOver(t, store, clock)}, clock, rate)[0]
+			if _, ok := l.Allow(t.Context(), "key"); ok != want {
+				t.Errorf("set back by %s: request %d is let through: %v", back, i+1, ok)
+			}
+		}
 	}
 	f := func() guards { return guardsOf([]*Shared{sharedOver(t, store, clock)}, clock) }
 	exhaust(t, f(), "key")
