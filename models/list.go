@@ -3,6 +3,7 @@ package models
 import (
 	"database/sql"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -120,8 +121,7 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 		read = few
 	}
 	if p.Position == nil {
-		args := append(q.args[:len(q.args):len(q.args)], p.Limit, p.Offset)
-		err := read(db, take, q.sql(" ORDER BY "+strings.Join(terms, ", ")+" LIMIT ? OFFSET ?"), args...)
+		err := read(db, take, q.sql(" ORDER BY "+strings.Join(terms, ", ")+limit(p.Limit, p.Offset)), q.args...)
 		return rows, err
 	}
 	for last := len(order) - 1; last >= 0 && len(rows) < p.Limit; last-- {
@@ -130,10 +130,9 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 			part.filter(exprs[i]+" = ?", p.Position[i])
 		}
 		part.filter(exprs[last]+after(order[last].Desc != p.Backward), p.Position[last])
-		args := append(part.args, p.Limit-len(rows))
 		// The keys before the last are equal in all these rows: ordering by them
 		// too would hide from the planner that the index has the order.
-		if err := read(db, take, part.sql(" ORDER BY "+strings.Join(terms[last:], ", ")+" LIMIT ?"), args...); err != nil {
+		if err := read(db, take, part.sql(" ORDER BY "+strings.Join(terms[last:], ", ")+limit(p.Limit-len(rows), 0)), part.args...); err != nil {
 			return nil, err
 		}
 	}
@@ -141,6 +140,16 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 		slices.Reverse(rows)
 	}
 	return rows, nil
+}
+
+// limit writes the numbers out: SQLite plans by them, and would prepare the
+// statement anew for each query that binds them.
+func limit(rows, offset int) string {
+	clause := " LIMIT " + strconv.Itoa(rows)
+	if offset > 0 {
+		clause += " OFFSET " + strconv.Itoa(offset)
+	}
+	return clause
 }
 
 func after(desc bool) string {
