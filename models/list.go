@@ -84,6 +84,15 @@ type listQuery struct {
 	narrowed bool
 }
 
+// How a value is bound that a column must equal. SQLite looks at one that is bound
+// bare while it plans, unless a unique key finds the row, and so prepares the
+// statement anew for each query: that costs more than to run it.
+const (
+	integer = "CAST(? AS BIGINT)"
+	boolean = "CAST(? AS BOOLEAN)"
+	text    = "CAST(? AS TEXT)"
+)
+
 func (q *listQuery) filter(condition string, args ...any) {
 	q.where = append(q.where, condition)
 	q.args = append(q.args, args...)
@@ -127,7 +136,7 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 	for last := len(order) - 1; last >= 0 && len(rows) < p.Limit; last-- {
 		part := listQuery{sel: q.sel, where: slices.Clone(q.where), args: slices.Clone(q.args)}
 		for i := range last {
-			part.filter(exprs[i]+" = ?", p.Position[i])
+			part.filter(exprs[i]+" = "+placed(p.Position[i]), p.Position[i])
 		}
 		part.filter(exprs[last]+after(order[last].Desc != p.Backward), p.Position[last])
 		// The keys before the last are equal in all these rows: ordering by them
@@ -150,6 +159,14 @@ func limit(rows, offset int) string {
 		clause += " OFFSET " + strconv.Itoa(offset)
 	}
 	return clause
+}
+
+// placed gives how a value of a position is bound.
+func placed(value any) string {
+	if _, ok := value.(string); ok {
+		return text
+	}
+	return integer
 }
 
 func after(desc bool) string {

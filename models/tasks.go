@@ -47,7 +47,7 @@ type TaskScope struct {
 // order that is asked for.
 const (
 	scopeNobody   = "NOT private"
-	scopeSomebody = "(NOT private OR person_id = ? OR created_by = ?)"
+	scopeSomebody = "(NOT private OR person_id = " + integer + " OR created_by = " + integer + ")"
 )
 
 func (s TaskScope) filter(q *listQuery) {
