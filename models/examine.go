@@ -159,7 +159,7 @@ func (x *examiner) rows() {
 	names, err := tableNames(x.ctx, x.conn)
 	x.damaged(err)
 	for _, name := range names {
-		n, err := integer(x.ctx, x.conn, "SELECT count(*) FROM "+quoted(name))
+		n, err := oneInteger(x.ctx, x.conn, "SELECT count(*) FROM "+quoted(name))
 		if !x.damaged(err) {
 			x.found.Rows = append(x.found.Rows, TableRows{name, n})
 		}
@@ -179,7 +179,7 @@ func (x *examiner) rules() {
 }
 
 func (x *examiner) rule(area Area, problem, query string) {
-	if n, err := integer(x.ctx, x.conn, query); !x.damaged(err) && n > 0 {
+	if n, err := oneInteger(x.ctx, x.conn, query); !x.damaged(err) && n > 0 {
 		x.fault(area, problem, n)
 	}
 }

@@ -64,11 +64,11 @@ func (s *snapshot) close() error {
 
 // schemaOn gives the number of the last migration applied, 0 for none.
 func schemaOn(ctx context.Context, conn *sql.Conn) (int64, error) {
-	there, err := integer(ctx, conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
+	there, err := oneInteger(ctx, conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
 	if err != nil || there == 0 {
 		return 0, err
 	}
-	return integer(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
+	return oneInteger(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
 }
 
 // count counts the rows of each table.
@@ -78,7 +78,7 @@ func count(ctx context.Context, conn *sql.Conn) (rows []TableRows, err error) {
 		return nil, err
 	}
 	for _, name := range names {
-		n, err := integer(ctx, conn, "SELECT count(*) FROM "+quoted(name))
+		n, err := oneInteger(ctx, conn, "SELECT count(*) FROM "+quoted(name))
 		if err != nil {
 			return nil, err
 		}
@@ -112,8 +112,8 @@ func texts(ctx context.Context, conn *sql.Conn, query string, args ...any) (list
 	return list, translate(rows.Err())
 }
 
-// integer reads one number.
-func integer(ctx context.Context, conn *sql.Conn, query string, args ...any) (n int64, err error) {
+// oneInteger reads one number.
+func oneInteger(ctx context.Context, conn *sql.Conn, query string, args ...any) (n int64, err error) {
 	return n, translate(conn.QueryRowContext(ctx, query, args...).Scan(&n))
 }
 
@@ -238,7 +238,7 @@ func sound(ctx context.Context, conn *sql.Conn) error {
 	if len(damage) != 1 || damage[0] != "ok" {
 		return fmt.Errorf("%w: %s", ErrCorrupt, oneLine(strings.Join(damage, "; ")))
 	}
-	broken, err := integer(ctx, conn, "SELECT count(*) FROM pragma_foreign_key_check")
+	broken, err := oneInteger(ctx, conn, "SELECT count(*) FROM pragma_foreign_key_check")
 	if err == nil && broken > 0 {
 		err = fmt.Errorf("%w: %d references lead nowhere", ErrCorrupt, broken)
 	}
