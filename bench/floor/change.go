@@ -43,7 +43,7 @@ func (m members) update() string {
 			b.WriteString(text)
 		}
 	}
-	b.WriteString("updated_at = ?, version = version + 1 WHERE id = ? AND (person_id = ? OR created_by = ?) RETURNING " + columns)
+	b.WriteString("updated_at = ?, version = version + 1 WHERE id = ? AND (person_id = CAST(? AS BIGINT) OR created_by = CAST(? AS BIGINT)) RETURNING " + columns)
 	return b.String()
 }
 

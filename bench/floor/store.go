@@ -47,10 +47,10 @@ func openStore(e engine, grouped bool) (*store, error) {
 	st.byID = prepare(e.reads, selection+"AND id = ?")
 	st.first = prepare(e.reads, selection+"ORDER BY id LIMIT 50")
 	st.after = prepare(e.reads, selection+"AND id > ? ORDER BY id LIMIT 50")
-	st.ofPerson = prepare(e.reads, selection+"AND person_id = ? AND done = ? ORDER BY coalesce(due_to, 9223372036854775807), id LIMIT 50")
+	st.ofPerson = prepare(e.reads, selection+"AND person_id = CAST(? AS BIGINT) AND done = CAST(? AS BOOLEAN) ORDER BY coalesce(due_to, 9223372036854775807), id LIMIT 50")
 	st.session = prepare(e.reads, `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at,
 		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at
-		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ?`)
+		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = CAST(? AS BIGINT)`)
 	if grouped {
 		st.queue = make(chan *write, 256)
 		go st.group()
