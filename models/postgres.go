@@ -69,7 +69,8 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (_ *postgresEng
 	if e.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 		return nil, translate(err)
 	}
-	e.conn = stdlib.OpenDBFromPool(e.pool)
+	e.conn = opts.pool(stdlib.GetPoolConnector(e.pool))
+	e.conn.SetMaxIdleConns(0) // the pool beneath keeps them
 	defer func() {
 		if err != nil {
 			_ = e.close()

@@ -3,8 +3,6 @@ package models
 import (
 	"context"
 	"database/sql"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // transaction is the one that the writer's batch shares, for gorm and for
@@ -41,11 +39,15 @@ func (t *transaction) control(ctx context.Context, statement string) error {
 	return translate(err)
 }
 
+// autoCommitter is what is asked of SQLite's connection, and of what Options.Wrap
+// puts around it: whether it is outside a transaction.
+type autoCommitter interface{ AutoCommit() bool }
+
 // open reports whether the transaction is still there: some errors end it. What
 // ran after that would be committed at once.
 func (t *transaction) open() (open bool) {
 	err := t.conn.Raw(func(conn any) error {
-		open = !conn.(*sqlite3.SQLiteConn).AutoCommit()
+		open = !conn.(autoCommitter).AutoCommit()
 		return nil
 	})
 	return open && err == nil

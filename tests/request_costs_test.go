@@ -30,11 +30,18 @@ import (
 // it cheaper is recorded, so that it stays.
 
 const (
-	costsFile   = "testdata/request_costs.golden"
 	recordCosts = `record what it costs now with "make costs"`
 	costTasks   = 2000
 	costUsers   = 300
 )
+
+// costsFile is where the costs on the engine in use are recorded.
+func costsFile() string {
+	if onPostgres {
+		return "testdata/request_costs_postgres.golden"
+	}
+	return "testdata/request_costs.golden"
+}
 
 // cost is what a request costs.
 type cost struct {
@@ -83,7 +90,7 @@ func newCostServer(t testing.TB, wrapped *statements) *costServer {
 		opts.Wrap = wrapped.wrap
 	}
 	cfg := config.Default()
-	cfg.PublicURL, cfg.Database = "http://dueto.test", "sqlite:"+filepath.Join(t.TempDir(), "dueto.db")
+	cfg.PublicURL, cfg.Database = "http://dueto.test", newDatabase(t)
 	cfg.PasswordCost, cfg.Throttle = 4, "off"
 	store, err := models.Open(ctx, cfg.Database, opts)
 	if err != nil {
@@ -276,7 +283,7 @@ func (s *costServer) run(w costWork, times int, measure func(answer func())) {
 func readCosts(t testing.TB) map[string]cost {
 	t.Helper()
 	recorded := map[string]cost{}
-	text, err := os.ReadFile(costsFile)
+	text, err := os.ReadFile(costsFile())
 	if err != nil && !*update {
 		t.Fatal(err)
 	}
@@ -288,11 +295,11 @@ func readCosts(t testing.TB) map[string]cost {
 		var c cost
 		numbers := strings.Fields(rest)
 		if len(numbers) < 3 {
-			t.Fatalf("%s: %q is no record", costsFile, line)
+			t.Fatalf("%s: %q is no record", costsFile(), line)
 		}
 		for i, into := range []*int64{&c.allocations, &c.bytes} {
 			if *into, err = strconv.ParseInt(numbers[i], 10, 64); err != nil {
-				t.Fatalf("%s: %q: %v", costsFile, line, err)
+				t.Fatalf("%s: %q: %v", costsFile(), line, err)
 			}
 		}
 		c.statements = strings.Split(strings.Join(numbers[2:], " "), ", ")
@@ -312,10 +319,10 @@ func writeCosts(t testing.TB, work []costWork, set func(name string, c *cost)) {
 		set(w.name, &c)
 		text += fmt.Sprintf("%-29s %v\n", w.name+":", c)
 	}
-	if err := os.MkdirAll(filepath.Dir(costsFile), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(costsFile()), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(costsFile, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(costsFile(), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -122,6 +122,11 @@ func (c seenConn) CheckNamedValue(v *driver.NamedValue) error {
 	return driver.ErrSkip // database/sql's own rules
 }
 
+// AutoCommit is what the store asks of SQLite's connection.
+func (c seenConn) AutoCommit() bool {
+	return c.Conn.(interface{ AutoCommit() bool }).AutoCommit()
+}
+
 type seenStmt struct {
 	driver.Stmt
 	query string
