@@ -178,6 +178,8 @@ func (f *findings) content(ctx context.Context, c *config.Config, now time.Time)
 		f.add(config.Error, "database.corrupt", "Restore a backup, or name another one with database.", "The database %s is refused: %s.", name, err)
 	case errors.Is(err, models.ErrSchemaNewer):
 		f.add(config.Error, "database.newer", "Run the newer version, or restore a backup from before it.", "The database %s is refused: %s.", name, err)
+	case errors.Is(err, models.ErrUnfinishedMove):
+		f.add(config.Error, "database.unmoved", "Run the same dueto move again, or empty the database.", "The database %s is refused: %s.", name, err)
 	case errors.Is(err, models.ErrUnfinished):
 		f.add(config.Warning, "database.unfinished", "Start the server once and stop it, then check again.", "The database was not looked into: %s.", err)
 	case err != nil && c.DatabaseFile() == "":

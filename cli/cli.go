@@ -23,7 +23,9 @@ import (
 const (
 	exitFailed   = 1
 	exitUsage    = 2 // the command line or the settings are wrong
-	exitDatabase = 3 // the database cannot be read, or is a newer version's
+	exitDatabase = 3 // the database cannot be read, is a newer version's, or not moved to the end
+
+	exitInterrupted = 130 // as a shell says of a command that Ctrl-C has ended
 )
 
 type commands struct {
@@ -58,6 +60,7 @@ type commands struct {
 		Rotate   keysRotateCmd   `cmd:"" help:"Sign with a new key from now on; former ones still verify."`
 		List     keysListCmd     `cmd:"" help:"Print which keys sign and which verify."`
 	} `cmd:"" help:"Administer the keys of tokens."`
+	Move    moveCmd    `cmd:"" help:"Move everything to another database, on SQLite or PostgreSQL."`
 	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
 	Routes  routesCmd  `cmd:"" help:"Print the routes of the API."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -142,6 +145,9 @@ func hideServerFlags(parser *kong.Kong) {
 			continue
 		}
 		matters := []string{"database", "secret-file", "password-cost"}
+		if command.Name == "move" {
+			matters = []string{"secret-file"}
+		}
 		switch command.Parent.Name {
 		case "keys":
 			matters = []string{"database", "secret-file", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys"}
@@ -187,6 +193,11 @@ func fail(stderr io.Writer, err error) int {
 	case errors.Is(err, models.ErrSchemaNewer):
 		code = exitDatabase
 		err = fmt.Errorf("%w\nNothing was changed. Run the newer version, or restore a backup from before it", err)
+	case errors.Is(err, models.ErrUnfinishedMove):
+		code = exitDatabase
+		err = fmt.Errorf("%w\nRun the same dueto move again, which goes on where it stopped, or empty the database", err)
+	case errors.Is(err, errMoveInterrupted):
+		code = exitInterrupted
 	case errors.As(err, &public):
 		err = errors.New(complaints(public))
 	}

@@ -33,7 +33,7 @@ func APITokenUser(db DB, keyHash string) (APIToken, User, error) {
 			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt)
 	}, `SELECT t.id, t.user_id, t.permissions, t.expires_at, t.last_used_at,
 		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at
-		FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.key_hash = `+text, keyHash)
+		FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.key_hash = `+boundText, keyHash)
 	return t, u, err
 }
 

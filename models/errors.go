@@ -28,6 +28,11 @@ var (
 	ErrInUse = errors.New("the database is in use")
 	// ErrNoRoom says that there is no room for a copy.
 	ErrNoRoom = errors.New("there is no room")
+	// ErrUnfinishedMove says that a move into the database has begun and not
+	// ended: rows may be missing.
+	ErrUnfinishedMove = errors.New("a move into the database has not been finished")
+	// ErrMoveDiffers says that what a move has copied is not what is to be moved.
+	ErrMoveDiffers = errors.New("the databases differ")
 )
 
 // UnsupportedError says that an engine leaves something to tools of its own.

@@ -69,6 +69,6 @@ func EventPosition(order Order, e SecurityEvent) []any { return eventSorts.posit
 // ListEvents reads one page of what happened to an account.
 func ListEvents(db DB, userID int64, p Page) ([]SecurityEvent, error) {
 	q := listQuery{sel: "SELECT " + eventColumns + " FROM security_events"}
-	q.filter("user_id = "+integer, userID)
+	q.filter("user_id = "+boundInteger, userID)
 	return list(db, q, eventSorts, p, scanEvent)
 }

@@ -137,7 +137,7 @@ func (x *examiner) damaged(err error) bool {
 }
 
 func (x *examiner) integrity() {
-	lines, err := texts(x.ctx, x.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFaults))
+	lines, err := textsOf(x.ctx, x.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFaults))
 	for _, line := range lines {
 		if line != "ok" {
 			x.fault(AreaIntegrity, "%s.", oneLine(line))
@@ -147,7 +147,7 @@ func (x *examiner) integrity() {
 }
 
 func (x *examiner) references() {
-	lines, err := texts(x.ctx, x.conn, `SELECT count(*) || ' rows of ' || "table" || ' refer to rows of ' || parent || ' that are not there'
+	lines, err := textsOf(x.ctx, x.conn, `SELECT count(*) || ' rows of ' || "table" || ' refer to rows of ' || parent || ' that are not there'
 		FROM pragma_foreign_key_check GROUP BY "table", parent`)
 	for _, line := range lines {
 		x.fault(AreaReferences, "%s.", line)

@@ -131,7 +131,7 @@ func schemaObjects(ctx context.Context, conn *sql.Conn) (list []schemaObject, er
 		if list[i].kind != "table" {
 			continue
 		}
-		list[i].columns, err = texts(ctx, conn, `SELECT name || ' ' || type || iif("notnull", ' NOT NULL', '') || coalesce(' DEFAULT ' || dflt_value, '') ||
+		list[i].columns, err = textsOf(ctx, conn, `SELECT name || ' ' || type || iif("notnull", ' NOT NULL', '') || coalesce(' DEFAULT ' || dflt_value, '') ||
 			iif(pk, ' in the primary key', '') FROM pragma_table_xinfo(?)`, list[i].name)
 		if err != nil {
 			return nil, err
@@ -157,7 +157,7 @@ func isTime(column string) bool {
 // are positive and do not come back.
 func (x *examiner) rulesOfColumns() (list []rowRule) {
 	for _, t := range x.found.Rows {
-		columns, err := texts(x.ctx, x.conn, "SELECT type || ' ' || name FROM pragma_table_xinfo(?)", t.Table)
+		columns, err := textsOf(x.ctx, x.conn, "SELECT type || ' ' || name FROM pragma_table_xinfo(?)", t.Table)
 		if x.damaged(err) {
 			continue
 		}

@@ -27,7 +27,8 @@ var ErrUnfinished = errors.New("the database has a log without the index to it")
 // Inspect looks at a database that is there, and neither makes nor changes a
 // file; a server may be running on it. It fails with ErrCorrupt on what is not
 // a database of ours, with ErrSchemaNewer on a newer version's, with
-// ErrUnfinished, and with ErrUnavailable on a file that cannot be read.
+// ErrUnfinished, with ErrUnfinishedMove, and with ErrUnavailable on a file that
+// cannot be read.
 func Inspect(ctx context.Context, url string) (found Inspection, err error) {
 	path, ok := strings.CutPrefix(url, "sqlite:")
 	if !ok {

@@ -88,9 +88,9 @@ type listQuery struct {
 // bare while it plans, unless a unique key finds the row, and so prepares the
 // statement anew for each query: that costs more than to run it.
 const (
-	integer = "CAST(? AS BIGINT)"
-	boolean = "CAST(? AS BOOLEAN)"
-	text    = "CAST(? AS TEXT)"
+	boundInteger = "CAST(? AS BIGINT)"
+	boundBoolean = "CAST(? AS BOOLEAN)"
+	boundText    = "CAST(? AS TEXT)"
 )
 
 func (q *listQuery) filter(condition string, args ...any) {
@@ -164,9 +164,9 @@ func limit(rows, offset int) string {
 // placed gives how a value of a position is bound.
 func placed(value any) string {
 	if _, ok := value.(string); ok {
-		return text
+		return boundText
 	}
-	return integer
+	return boundInteger
 }
 
 func after(desc bool) string {

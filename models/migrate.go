@@ -45,8 +45,12 @@ func migrations(engine string) ([]migration, error) {
 	return list, nil
 }
 
-// lacking gives the migrations of an engine that a database lacks.
+// lacking gives the migrations of an engine that a database lacks. It fails with
+// ErrUnfinishedMove on one that a move has left halfway.
 func lacking(db DB, engine string) ([]migration, error) {
+	if err := unfinishedMove(db, engine); err != nil {
+		return nil, err
+	}
 	list, err := migrations(engine)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ const (
 // one is the primary. Each write is a transaction of its own; the server makes
 // those durable together that are committed at the same time.
 type postgresEngine struct {
+	postgresDialect
 	pool *pgxpool.Pool
 	conn *sql.DB // over pool
 	base *gorm.DB

@@ -114,7 +114,7 @@ func (r *Restore) raiseIDs(ctx context.Context, old *holder) error {
 	for table, last := range mine {
 		successor = successor && known[table] >= last
 	}
-	tables, err := texts(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
+	tables, err := textsOf(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func SessionUser(db DB, sessionID int64) (Session, User, error) {
 			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt)
 	}, `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at, s.mode,
 		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at
-		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = `+integer, sessionID)
+		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = `+boundInteger, sessionID)
 	return s, u, err
 }
 

@@ -29,6 +29,7 @@ const lockWait = 5 * time.Second
 // sqliteEngine is one file: a pool of readers, and one writer whose queue is
 // committed together.
 type sqliteEngine struct {
+	sqliteDialect
 	readers *sql.DB
 	reads   atomic.Pointer[gorm.DB]
 	gate    gate

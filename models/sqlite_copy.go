@@ -89,14 +89,14 @@ func count(ctx context.Context, conn *sql.Conn) (rows []TableRows, err error) {
 
 // tableNames lists the tables, but for SQLite's own.
 func tableNames(ctx context.Context, conn *sql.Conn) ([]string, error) {
-	return texts(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+	return textsOf(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
 }
 
 // quoted gives a name as SQL has it.
 func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// texts reads a column of texts.
-func texts(ctx context.Context, conn *sql.Conn, query string, args ...any) (list []string, err error) {
+// textsOf reads a column of texts.
+func textsOf(ctx context.Context, conn *sql.Conn, query string, args ...any) (list []string, err error) {
 	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, translate(err)
@@ -231,7 +231,7 @@ func finish(ctx context.Context, path string, rows []TableRows) (err error) {
 
 // sound fails with ErrCorrupt where a page, an index or a reference is broken.
 func sound(ctx context.Context, conn *sql.Conn) error {
-	damage, err := texts(ctx, conn, "PRAGMA integrity_check(1)")
+	damage, err := textsOf(ctx, conn, "PRAGMA integrity_check(1)")
 	if err != nil {
 		return err
 	}

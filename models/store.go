@@ -127,7 +127,8 @@ func (s *Store) Write(ctx context.Context, fn func(tx DB) error) error {
 }
 
 // Migrate applies the migrations that the database lacks and returns their
-// names. It fails with ErrSchemaNewer when the database is ahead of the binary.
+// names. It fails with ErrSchemaNewer when the database is ahead of the binary,
+// and with ErrUnfinishedMove on one that a move has left halfway.
 func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	return s.engine.migrate(ctx, s.now())
 }

@@ -47,7 +47,7 @@ type TaskScope struct {
 // order that is asked for.
 const (
 	scopeNobody   = "NOT private"
-	scopeSomebody = "(NOT private OR person_id = " + integer + " OR created_by = " + integer + ")"
+	scopeSomebody = "(NOT private OR person_id = " + boundInteger + " OR created_by = " + boundInteger + ")"
 )
 
 func (s TaskScope) filter(q *listQuery) {

@@ -56,22 +56,22 @@ func (f TaskFilter) query(sel string) listQuery {
 	f.Scope.filter(&q)
 	scope := len(q.where)
 	if f.Person != nil {
-		q.filter("person_id = "+integer, *f.Person)
+		q.filter("person_id = "+boundInteger, *f.Person)
 	}
 	if f.CreatedBy != nil {
-		q.filter("created_by = "+integer, *f.CreatedBy)
+		q.filter("created_by = "+boundInteger, *f.CreatedBy)
 	}
 	if f.Done != nil {
-		q.filter("done = "+boolean, *f.Done)
+		q.filter("done = "+boundBoolean, *f.Done)
 	}
 	if f.Priority != nil {
-		q.filter("priority = "+integer, *f.Priority)
+		q.filter("priority = "+boundInteger, *f.Priority)
 	}
 	if f.PriorityMin != nil {
 		q.filter("priority >= ?", *f.PriorityMin)
 	}
 	if f.Private != nil {
-		q.filter("private = "+boolean, *f.Private)
+		q.filter("private = "+boundBoolean, *f.Private)
 	}
 	if f.DueBefore != nil {
 		q.filter(dueLast+" < ?", *f.DueBefore)
