@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 type MoveOptions struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Batch is how many rows are written at once, and lost at most when a move is
+	// killed; 0 means 2000.
+	Batch int
 	// Progress, if any, is told as a step begins and after each batch of it.
 	Progress func(MoveProgress)
 	// Warn, if any, is told what may cost the operator something later.
@@ -44,9 +48,7 @@ type MovedTable struct {
 	SHA256 string // of all rows in the order of their keys, in hexadecimal
 }
 
-// moveBatch is how many rows are written at once, and lost at most when a move
-// is killed.
-const moveBatch = 2000
+const defaultMoveBatch = 2000
 
 // Move copies every row of one database into another, which is empty or has
 // what an earlier move from the same one left, and compares the two. The first
@@ -58,6 +60,7 @@ func Move(ctx context.Context, from, to string, opts MoveOptions) (moved []Moved
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	opts.Batch = cmp.Or(opts.Batch, defaultMoveBatch)
 	source, err := openMoveSource(ctx, from, opts)
 	if err != nil {
 		return nil, fmt.Errorf("move from %s: %w", Redacted(from), err)
@@ -211,7 +214,7 @@ func (m *move) copy() error {
 				break
 			}
 			var rows [][]any
-			if rows, err = t.read(m.source.db, last); err != nil || len(rows) == 0 {
+			if rows, err = t.read(m.source.db, last, m.opts.Batch); err != nil || len(rows) == 0 {
 				break
 			}
 			if err = m.put(t, last, rows); err == nil {
@@ -300,8 +303,8 @@ func (m *move) verify() error {
 			}
 			before := here.rows
 			if err := atOnce(
-				func() error { return here.add(m.source.db, t) },
-				func() error { return there.add(m.written(), t) },
+				func() error { return here.add(m.source.db, t, m.opts.Batch) },
+				func() error { return there.add(m.written(), t, m.opts.Batch) },
 			); err != nil {
 				return err
 			}

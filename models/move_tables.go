@@ -98,12 +98,12 @@ func (t moveTable) keyOf(row []any) any {
 }
 
 // read gives the batch of rows that follows a key, nil for the first one.
-func (t moveTable) read(db DB, after any) (batch [][]any, err error) {
+func (t moveTable) read(db DB, after any, size int) (batch [][]any, err error) {
 	query, args := "SELECT "+t.names()+" FROM "+t.name, []any{}
 	if after != nil {
 		query, args = query+" WHERE "+t.key+" > ?", append(args, after)
 	}
-	query += fmt.Sprintf(" ORDER BY %s LIMIT %d", t.key, moveBatch)
+	query += fmt.Sprintf(" ORDER BY %s LIMIT %d", t.key, size)
 	err = db.run(db.ctx, func(rows *sql.Rows) error {
 		row, into := make([]any, len(t.columns)), make([]any, len(t.columns))
 		for i := range row {
@@ -113,13 +113,15 @@ func (t moveTable) read(db DB, after any) (batch [][]any, err error) {
 			return err
 		}
 		batch = append(batch, row)
-		for i, c := range t.columns {
-			if !c.holds(row[i]) {
-				return fmt.Errorf("%s: the row with the %s %v has a %s that is no %s", t.name, t.key, t.keyOf(row), c.name, c.kind)
-			}
-		}
 		return nil
 	}, query, args)
+	for _, row := range batch {
+		for i, c := range t.columns {
+			if !c.holds(row[i]) {
+				return nil, fmt.Errorf("%s: the row with the %s %v has a %s that is no %s", t.name, t.key, t.keyOf(row), c.name, c.kind)
+			}
+		}
+	}
 	return batch, err
 }
 
@@ -153,11 +155,11 @@ type tally struct {
 func newTally() *tally { return &tally{hash: sha256.New()} }
 
 // add reads the next batch.
-func (c *tally) add(db DB, t moveTable) error {
+func (c *tally) add(db DB, t moveTable, size int) error {
 	if c.over {
 		return nil
 	}
-	rows, err := t.read(db, c.last)
+	rows, err := t.read(db, c.last, size)
 	if err != nil {
 		return err
 	}
