@@ -31,6 +31,7 @@ var errMoveInterrupted = errors.New("interrupted; the same command goes on from 
 // Run moves, shows how far it is, and says what was moved.
 func (cmd *moveCmd) Run(e *env) error {
 	c := cmd.Config
+	c.DatabaseReplicas = nil // of a server's database, not of these
 	for flag, url := range map[string]string{"from": cmd.From, "to": cmd.To} {
 		if c.Database = url; !e.sources.Valid(&c, "database") {
 			return usageError("--" + flag + ": it is neither sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME")

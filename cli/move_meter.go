@@ -66,8 +66,8 @@ func (m *moveMeter) begin(p models.MoveProgress) {
 		progressbar.OptionShowIts(),
 		progressbar.OptionSetItsString("rows"),
 		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetRenderBlankState(true),
 	)
+	m.bar.StartWithoutRender() // the rate counts from now
 }
 
 // end leaves the last bar where it is.

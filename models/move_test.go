@@ -15,13 +15,18 @@ import (
 	"dueto/internal/pgtest"
 )
 
-// moveServer makes the databases of these tests on one server.
-var moveServer = sync.OnceValues(pgtest.NewDatabases)
+// postgresServer makes the databases of these tests on one server, which the first
+// one starts.
+var postgresServer struct {
+	once sync.Once
+	*pgtest.Databases
+	err error
+}
 
 func TestMain(m *testing.M) {
 	m.Run()
-	if d, err := moveServer(); err == nil {
-		_ = d.Close()
+	if postgresServer.Databases != nil {
+		_ = postgresServer.Close()
 	}
 }
 
@@ -31,11 +36,12 @@ func newTarget(t testing.TB, engine string) string {
 	if engine == "sqlite" {
 		return "sqlite:" + filepath.Join(t.TempDir(), "dueto.db")
 	}
-	d, err := moveServer()
-	if err != nil {
-		t.Fatal(err)
+	p := &postgresServer
+	p.once.Do(func() { p.Databases, p.err = pgtest.NewDatabases() })
+	if p.err != nil {
+		t.Fatal(p.err)
 	}
-	url, drop, err := d.Create()
+	url, drop, err := p.Create()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,7 @@ var cliCommands = map[string][]string{
 	"keys generate":   {"algorithm", "out"},
 	"keys rotate":     {"keep"},
 	"keys list":       nil,
+	"move":            {"from", "to", "quiet"},
 }
 
 func matches(pattern, text string) (list []string) {
@@ -82,6 +83,8 @@ func TestCLI_EachCommandsHelpNamesItsFlags(t *testing.T) {
 			want = append(want, "database")
 		case "migrate":
 			want = append(want, "database", "secret-file", "password-cost", "backup-dir")
+		case "move":
+			want = append(want, "secret-file")
 		case "keys rotate", "keys list":
 			want = append(want, "database", "secret-file", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys")
 		default:
