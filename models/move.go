@@ -135,7 +135,7 @@ func openMoveTarget(ctx context.Context, source *moveSource, url string) (moveTa
 		}
 		return openSQLite(ctx, rest, opts)
 	case "postgres", "postgresql":
-		e, err := openPostgres(ctx, url, opts)
+		e, err := openPostgres(ctx, patient(url), opts)
 		if err != nil {
 			return nil, err
 		}

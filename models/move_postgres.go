@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -16,8 +17,8 @@ const lockAttempts = 5
 
 // lockPostgres opens a database and keeps writes out of its tables: those of
 // servers wait, and fail once their time is up; reads go on.
-func lockPostgres(ctx context.Context, url string, opts MoveOptions) (_ *moveSource, err error) {
-	e, err := openPostgres(ctx, url, Options{Now: time.Now})
+func lockPostgres(ctx context.Context, database string, opts MoveOptions) (_ *moveSource, err error) {
+	e, err := openPostgres(ctx, database, Options{Now: time.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func (e *postgresEngine) lockTables(ctx context.Context) (*sql.Tx, error) {
 	}
 	for _, statement := range []string{
 		"SET LOCAL statement_timeout = 0",
-		"SET LOCAL idle_in_transaction_session_timeout = 0",
+		"SET LOCAL idle_in_transaction_session_timeout = '5min'", // a move that vanished locks nothing for long
 		"SET LOCAL lock_timeout = '10s'",
 		"LOCK TABLE " + strings.Join(names, ", ") + " IN SHARE MODE",
 	} {
@@ -77,6 +78,19 @@ func (e *postgresEngine) lockTables(ctx context.Context) (*sql.Tx, error) {
 		}
 	}
 	return tx, nil
+}
+
+// patient gives a URL whose statements may take their time, unless it says
+// otherwise.
+func patient(database string) string {
+	u, err := url.Parse(database)
+	if err != nil || u.Query().Has("statement_timeout") {
+		return database
+	}
+	q := u.Query()
+	q.Set("statement_timeout", "0")
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // apart makes sure that the database is not the source itself, by whatever URL:

@@ -39,6 +39,8 @@ var moveTables = []moveTable{
 var notMoved = map[string]string{
 	"schema_migrations": "each engine has migrations of its own",
 	"move_progress":     "it is the move's own, and gone at its end",
+	"shared_limits":     "counts that begin anew after a pause anyway",
+	"shared_failures":   "counts that begin anew after a pause anyway",
 }
 
 // columnKind is what a column holds, whatever an engine calls it.

@@ -187,6 +187,15 @@ func runPart(t *testing.T, program *program, part []step) []string {
 		"--refresh-grace=1m") // a machine may be busy
 	server.listening()
 	defer server.stop()
+	// The server listens elsewhere than the documents say: it is the clients'
+	// proxy, and so gets what is meant for port 8000.
+	return typed(t, program, part, "http_proxy="+server.URL, "no_proxy=", "NO_PROXY=",
+		"HTTPIE_CONFIG_DIR="+program.dir, "PYTHONWARNINGS=ignore")
+}
+
+// typed types commands into one shell.
+func typed(t *testing.T, program *program, part []step, env ...string) []string {
+	t.Helper()
 	var script strings.Builder
 	for _, s := range part {
 		command := s.command
@@ -197,11 +206,7 @@ func runPart(t *testing.T, program *program, part []step) []string {
 	}
 	cmd := exec.Command("bash", "-c", script.String())
 	cmd.Dir = program.dir
-	// The server listens elsewhere than the documents say: it is the clients'
-	// proxy, and so gets what is meant for port 8000.
-	cmd.Env = append(os.Environ(), "http_proxy="+server.URL, "no_proxy=", "NO_PROXY=",
-		"HTTPIE_CONFIG_DIR="+program.dir, "PYTHONWARNINGS=ignore",
-		"GORACE=atexit_sleep_ms=0") // a second for each command, otherwise
+	cmd.Env = append(os.Environ(), append(env, "GORACE=atexit_sleep_ms=0")...) // a second for each command, otherwise
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)

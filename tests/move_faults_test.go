@@ -71,14 +71,14 @@ func TestPostgres_MoveKilledAgainAndAgainGetsToTheEnd(t *testing.T) {
 					return copiedRows(t, to) >= goal
 				})
 				s.kill()
+				if o := p.with("DUETO_DATABASE=" + to).run("migrate").want(3); !strings.Contains(o.stderr, "has not been finished") {
+					t.Errorf("a killed move's target is refused with %s", o.stderr)
+				}
 				now := copiedRows(t, to)
 				if now < goal || now < reached {
 					t.Fatalf("after the kill %d rows are copied, and were at least %d", now, goal)
 				}
 				reached = now
-				if o := p.with("DUETO_DATABASE=" + to).run("migrate").want(3); !strings.Contains(o.stderr, "has not been finished") {
-					t.Errorf("a killed move's target is refused with %s", o.stderr)
-				}
 			}
 			o := p.run(moveArgs(from, to)...).want(0)
 			if !strings.Contains(o.stderr, fmt.Sprintf("Going on with a move that has copied %d of %d rows.\n", reached, rows+1)) {
