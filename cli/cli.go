@@ -59,6 +59,7 @@ type commands struct {
 		Generate keysGenerateCmd `cmd:"" help:"Make a file with a new private key, or a new secret."`
 		Rotate   keysRotateCmd   `cmd:"" help:"Sign with a new key from now on; former ones still verify."`
 		List     keysListCmd     `cmd:"" help:"Print which keys sign and which verify."`
+		Adopt    keysAdoptCmd    `cmd:"" help:"Take the secret that is set for that of a PostgreSQL database, whose servers had another."`
 	} `cmd:"" help:"Administer the keys of tokens."`
 	Move    moveCmd    `cmd:"" help:"Move everything to another database, on SQLite or PostgreSQL."`
 	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
@@ -198,6 +199,9 @@ func fail(stderr io.Writer, err error) int {
 		err = fmt.Errorf("%w\nRun the same dueto move again, which goes on where it stopped, or empty the database", err)
 	case errors.Is(err, errMoveInterrupted):
 		code = exitInterrupted
+	case errors.Is(err, services.ErrForeignSecret):
+		code = exitUsage
+		err = fmt.Errorf("%w\nCopy their secret file here, or name it with --secret-file. If it is lost: dueto keys adopt, after which all have to sign in again", err)
 	case errors.As(err, &public):
 		err = errors.New(complaints(public))
 	}
@@ -233,7 +237,7 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 	if err := c.CheckSigningKeys(); err != nil { // before anything is made
 		return nil, usageError(err.Error())
 	}
-	store, did, err := e.migrated(c)
+	store, did, err := e.migrated(c, models.Options{Replicas: c.DatabaseReplicas, ReplicaChanged: replicaChanged(log)})
 	if err != nil {
 		return nil, err
 	}
@@ -242,6 +246,11 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 		log.Warn("migrated the database", "migrations", did.applied, "backup", did.backup)
 	case len(did.applied) > 0:
 		log.Info("migrated the database", "migrations", did.applied)
+	}
+	if c.SecretMissing() {
+		if err := services.MayMakeSecret(e.ctx, store); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
 	}
 	_, file, made, err := c.LoadSecret()
 	if err == nil {
@@ -263,8 +272,8 @@ type migrating struct {
 }
 
 // migrated gives the store, up to date.
-func (e *env) migrated(c *config.Config) (store *models.Store, did migrating, err error) {
-	store, err = models.Open(e.ctx, c.Database, models.Options{})
+func (e *env) migrated(c *config.Config, opts models.Options) (store *models.Store, did migrating, err error) {
+	store, err = models.Open(e.ctx, c.Database, opts)
 	if err != nil {
 		return nil, did, err
 	}
@@ -275,6 +284,17 @@ func (e *env) migrated(c *config.Config) (store *models.Store, did migrating, er
 		return nil, did, errors.Join(err, store.Close())
 	}
 	return store, did, nil
+}
+
+// replicaChanged logs which replicas are read from.
+func replicaChanged(log *slog.Logger) func(replica string, used bool) {
+	return func(replica string, used bool) {
+		if used {
+			log.Info("a replica is read from", "replica", replica)
+		} else {
+			log.Warn("a replica is left out: it does not answer, is behind, or is none", "replica", replica)
+		}
+	}
 }
 
 // withExistingAccounts is withAccounts for commands that make no sense on a new
@@ -319,6 +339,7 @@ func (e *env) withServices(c *config.Config, fn func(*routes.Services) error) er
 		return err
 	}
 	c.Derive()
+	c.DatabaseReplicas = nil // a command reads what is
 	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	store, err := e.open(c, log)
 	if err != nil {

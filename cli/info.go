@@ -21,7 +21,7 @@ func (cmd *migrateCmd) Run(e *env) error {
 	if err := e.checked(&cmd.Config); err != nil {
 		return err
 	}
-	store, did, err := e.migrated(&cmd.Config)
+	store, did, err := e.migrated(&cmd.Config, models.Options{})
 	if err != nil {
 		return err
 	}

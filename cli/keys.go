@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"dueto/config"
+	"dueto/models"
 	"dueto/routes"
 	"dueto/services"
 )
@@ -83,6 +86,37 @@ func (cmd *keysRotateCmd) Run(e *env) error {
 	fmt.Fprintf(e.stdout, "%s in %s signs from now on; former ones that still verify: %d.\n"+
 		"Servers that use the file notice within seconds.\n", what, done.File, done.Kept)
 	return nil
+}
+
+type keysAdoptCmd struct {
+	config.Config `embed:""`
+}
+
+// Run has a database's servers known by the secrets that are set.
+func (cmd *keysAdoptCmd) Run(e *env) error {
+	if err := e.checked(&cmd.Config); err != nil {
+		return err
+	}
+	if cmd.DatabaseFile() != "" {
+		return usageError("the secret of an SQLite database is the one that is set: there is nothing to adopt")
+	}
+	if _, _, _, err := cmd.LoadSecret(); err != nil {
+		return usageError(err.Error())
+	}
+	keys, err := cmd.LoadKeys()
+	if err != nil {
+		return usageError(err.Error())
+	}
+	store, _, err := e.migrated(&cmd.Config, models.Options{})
+	if err != nil {
+		return err
+	}
+	err = services.AdoptSecrets(e.ctx, store, keys.Secrets, time.Now())
+	if err == nil {
+		fmt.Fprintf(e.stdout, "The secret in %s is the database's from now on. Give it to every server, and restart those that had another;\n"+
+			"sessions, links and cursors of other secrets are not valid any more.\n", keys.SecretFrom)
+	}
+	return errors.Join(err, store.Close())
 }
 
 type keysListCmd struct {

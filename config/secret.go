@@ -64,6 +64,15 @@ func (c *Config) LoadSecret() (secret []byte, file string, made bool, err error)
 	return secrets[0], file, made, nil
 }
 
+// SecretMissing reports whether LoadSecret would make a secret.
+func (c *Config) SecretMissing() bool {
+	if c.Secret != "" {
+		return false
+	}
+	_, err := os.Stat(c.secretFile())
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // secretFile is the one that is set, or the one beside the database.
 func (c *Config) secretFile() string {
 	derived := *c

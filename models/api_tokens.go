@@ -28,12 +28,17 @@ func (APIToken) TableName() string { return "api_tokens" }
 func APITokenUser(db DB, keyHash string) (APIToken, User, error) {
 	t := APIToken{KeyHash: keyHash}
 	var u User
+	const columns, from = `SELECT t.id, t.user_id, t.permissions, t.expires_at, t.last_used_at,
+		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at, `,
+		` FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.key_hash = ` + boundText
+	query := columns + "NULL" + from
+	if db.replicated {
+		query = columns + wroteAgo + from
+	}
 	err := first(db, func(rows *sql.Rows) error {
 		return rows.Scan(&t.ID, &t.UserID, &t.Permissions, &t.ExpiresAt, &t.LastUsedAt,
-			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt)
-	}, `SELECT t.id, t.user_id, t.permissions, t.expires_at, t.last_used_at,
-		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at
-		FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.key_hash = `+boundText, keyHash)
+			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt, &u.WroteAgo)
+	}, query, keyHash)
 	return t, u, err
 }
 

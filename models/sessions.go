@@ -30,12 +30,17 @@ func (s Session) Live(now int64) bool { return !s.RevokedAt.Valid && now < s.Exp
 func SessionUser(db DB, sessionID int64) (Session, User, error) {
 	s := Session{ID: sessionID}
 	var u User
+	const columns, from = `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at, s.mode,
+		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at, `,
+		` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = ` + boundInteger
+	query := columns + "NULL" + from
+	if db.replicated {
+		query = columns + wroteAgo + from
+	}
 	err := first(db, func(rows *sql.Rows) error {
 		return rows.Scan(&s.UserID, &s.Generation, &s.RotatedAt, &s.ExpiresAt, &s.RevokedAt, &s.Mode,
-			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt)
-	}, `SELECT s.user_id, s.generation, s.rotated_at, s.expires_at, s.revoked_at, s.mode,
-		u.id, u.username, u.is_staff, u.permissions, u.activated_at, u.disabled_at
-		FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = `+boundInteger, sessionID)
+			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt, &u.WroteAgo)
+	}, query, sessionID)
 	return s, u, err
 }
 

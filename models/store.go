@@ -22,10 +22,12 @@ import (
 // Store is one database behind one of the engines. Services read and write
 // through it and cannot tell which engine it is.
 type Store struct {
-	engine engine
-	now    func() time.Time
-	clock  func() time.Time          // now, if it was given
-	probed atomic.Pointer[time.Time] // when a probe was last written
+	engine   engine
+	replicas *replicas // nil where there are none
+	shared   bool
+	now      func() time.Time
+	clock    func() time.Time          // now, if it was given
+	probed   atomic.Pointer[time.Time] // when a probe was last written
 }
 
 // probeEvery keeps those who ask for readiness from making the disk busy.
@@ -59,6 +61,11 @@ type Options struct {
 	// statement and each end of a transaction passes; nil puts nothing. It is for
 	// tests.
 	Wrap func(driver.Connector) driver.Connector
+	// Replicas are the URLs of streaming replicas of a PostgreSQL database.
+	Replicas []string
+	// ReplicaChanged is told of each replica, by its URL without what is secret,
+	// when it is read from and when it is left out; nil is nobody.
+	ReplicaChanged func(replica string, used bool)
 }
 
 // pool makes a pool of an engine's connections.
@@ -92,8 +99,18 @@ func Open(ctx context.Context, database string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", Redacted(database), err)
 	}
-	return &Store{engine: e, now: opts.Now, clock: clock}, nil
+	s := &Store{engine: e, now: opts.Now, clock: clock}
+	var primary *postgresEngine
+	if primary, s.shared = e.(*postgresEngine); s.shared && len(opts.Replicas) > 0 {
+		if s.replicas, err = openReplicas(primary, database, opts); err != nil {
+			return nil, errors.Join(err, e.close())
+		}
+	}
+	return s, nil
 }
+
+// Shared reports whether processes on several machines may use the database.
+func (s *Store) Shared() bool { return s.shared }
 
 // Redacted gives a database's URL without its password and its parameters,
 // which may hold one too.
@@ -109,7 +126,11 @@ func Redacted(database string) string {
 }
 
 // Read gives a handle for queries outside a transaction, bound to ctx.
-func (s *Store) Read(ctx context.Context) DB { return s.engine.read(ctx) }
+func (s *Store) Read(ctx context.Context) DB {
+	db := s.engine.read(ctx)
+	db.replicated = s.replicas != nil
+	return db
+}
 
 // Write runs fn in a transaction and returns once the commit is durable, or
 // with fn's error once everything fn did is undone. Inside, fn sees the data as
@@ -156,7 +177,13 @@ func (s *Store) Ready(ctx context.Context) error {
 func (s *Store) Stats() Stats { return s.engine.stats() }
 
 // Close waits for accepted writes, then closes the database.
-func (s *Store) Close() error { return s.engine.close() }
+func (s *Store) Close() error {
+	var err error
+	if s.replicas != nil {
+		err = s.replicas.close()
+	}
+	return errors.Join(err, s.engine.close())
+}
 
 // DB is a handle that queries run on: a pool, or the transaction of a Write.
 type DB struct {
@@ -166,6 +193,10 @@ type DB struct {
 	// remote is whether the database is another machine's, or could be: an
 	// answer may never come.
 	remote bool
+	// replicated is whether the handle is that of a primary with replicas.
+	replicated bool
+	replica    *replica        // whose handle it is, or nil
+	primary    *postgresEngine // of the replica
 }
 
 // gate lets in as many readers at once as there are connections. Those who wait
@@ -274,6 +305,9 @@ func few(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 // run closes the rows before it returns, so that no caller asks the pool for a
 // second connection while it holds a first.
 func (db DB) run(ctx context.Context, scan func(*sql.Rows) error, query string, args []any) error {
+	if db.replica != nil {
+		return db.runAtReplica(ctx, scan, query, args)
+	}
 	if err := db.gate.enter(db.ctx); err != nil {
 		return err
 	}

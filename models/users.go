@@ -26,6 +26,9 @@ type User struct {
 	PasswordChangedAt int64
 	Version           int64  // counts the changes, from 1
 	PendingEmail      string // the next address, until it is confirmed; as typed
+	// WroteAgo is how long ago the account asked for a change, in microseconds.
+	// Only SessionUser and APITokenUser fill it, where there are replicas.
+	WroteAgo sql.NullInt64 `gorm:"-"`
 }
 
 // Active reports whether the account may act: confirmed and not deactivated.

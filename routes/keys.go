@@ -1,11 +1,16 @@
 package routes
 
 import (
+	"context"
 	"crypto"
+	"time"
 
 	"dueto/config"
 	"dueto/services"
 )
+
+// claimPatience bounds the wait for the database to take up changed secrets.
+const claimPatience = 5 * time.Second
 
 // newKeyring makes the keyring from the settings, whose files it watches.
 func newKeyring(d Deps) (*services.Keyring, error) {
@@ -14,9 +19,26 @@ func newKeyring(d Deps) (*services.Keyring, error) {
 		cfg.Secret = config.Secret(d.Secret)
 	}
 	loader := cfg.KeyLoader()
+	var keys config.Keys
+	unclaimed := false
 	load := func() (services.KeyMaterial, bool, error) {
-		keys, changed, err := loader.Load()
-		return KeyMaterial(keys), changed, err
+		loaded, changed, err := loader.Load()
+		if err != nil {
+			return services.KeyMaterial{}, changed, err
+		}
+		if changed {
+			keys, unclaimed = loaded, true
+		}
+		if !unclaimed {
+			return services.KeyMaterial{}, false, nil
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), claimPatience)
+		defer cancel()
+		if err := services.ClaimSecrets(ctx, d.Store, keys.Secrets, d.Now()); err != nil {
+			return services.KeyMaterial{}, changed, err
+		}
+		unclaimed = false
+		return KeyMaterial(keys), true, nil
 	}
 	return services.NewKeyring(cfg.JWTAlgorithm, load, d.Logger, d.Now)
 }

@@ -125,6 +125,7 @@ func New(d Deps) (http.Handler, error) {
 		middleware.LimitBody(maxBody),
 	)
 	authenticate := middleware.Authenticate(services.NewAuthenticator(svc.Sessions, svc.APITokens), cookies)
+	ownWrites := services.NewOwnWrites(d.Store, d.Now)
 	missing := []gin.HandlerFunc{authenticate, middleware.NoRoute(methodsOf(a.table(), prefix))}
 	r.NoRoute(missing...)
 	for _, route := range shadowed(a.table()) {
@@ -133,7 +134,7 @@ func New(d Deps) (http.Handler, error) {
 		}
 	}
 	for _, route := range withImplied(a.table()) {
-		chain := doors(route, authenticate, d.Config.ReadAccess != "public")
+		chain := doors(route, authenticate, ownWrites, d.Config.ReadAccess != "public")
 		if route.Rate != services.RateOverall && route.Rate != services.RateExempt {
 			chain = slices.Insert(chain, 0, middleware.Throttle(throttle, route.Rate))
 		}
@@ -155,9 +156,13 @@ func Table() []Route {
 }
 
 // doors gives what a request passes before the route's handler.
-func doors(route Route, authenticate gin.HandlerFunc, closed bool) []gin.HandlerFunc {
+func doors(route Route, authenticate gin.HandlerFunc, ownWrites *services.OwnWrites, closed bool) []gin.HandlerFunc {
 	if route.Access == Credentials {
-		return []gin.HandlerFunc{middleware.NoStore}
+		chain := []gin.HandlerFunc{middleware.NoStore}
+		if ownWrites != nil {
+			chain = append(chain, middleware.OwnWrites(ownWrites, true))
+		}
+		return chain
 	}
 	chain := []gin.HandlerFunc{authenticate}
 	if route.Access == SignedIn || (route.Access == Reader && closed) {
@@ -166,6 +171,9 @@ func doors(route Route, authenticate gin.HandlerFunc, closed bool) []gin.Handler
 	chain = append(chain, middleware.RequireScope(route.Scope))
 	if route.Permission != "" {
 		chain = append(chain, middleware.RequirePermission(route.Permission))
+	}
+	if ownWrites != nil {
+		chain = append(chain, middleware.OwnWrites(ownWrites, false))
 	}
 	return chain
 }

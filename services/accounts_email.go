@@ -36,6 +36,9 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 	var user models.User
 	var dropped int64
 	mails := s.outbox.post()
+	if err := s.noteLinked(ctx, token); err != nil {
+		return err
+	}
 	err := s.store.Write(ctx, func(tx models.DB) (err error) {
 		mails.clear()
 		if user, err = s.confirmable(tx, token); err != nil {
@@ -68,6 +71,19 @@ func (s *AccountService) ConfirmEmail(ctx context.Context, token string) error {
 		s.events.record(ctx, "user deleted", dropped, "by", user.ID)
 	}
 	return nil
+}
+
+// noteLinked notes that the account of a link is about to change: who follows
+// it need not be signed in there, but may be elsewhere.
+func (s *AccountService) noteLinked(ctx context.Context, token string) error {
+	if !s.store.HasReplicas() {
+		return nil
+	}
+	user, err := s.confirmable(s.store.Read(ctx), token)
+	if err != nil {
+		return err
+	}
+	return s.store.NoteWriter(ctx, user.ID)
 }
 
 // dropClaim removes the account that somebody registered with an address and

@@ -18,6 +18,11 @@ type Actor struct {
 	TokenID int64
 	// Scope lists the words that the token is limited to; nil is no limit.
 	Scope []string
+	// Recent is whether the actor asked for a change a while ago or now, and so
+	// must not read what a replica has.
+	Recent bool
+	// noted is whether the database knows that, and for long enough.
+	noted bool
 }
 
 // Authenticated reports whether the actor is somebody.
@@ -65,7 +70,11 @@ func (a Actor) CheckScope(word string) error {
 
 // actorOf makes the actor of a signed-in request.
 func actorOf(u models.User) Actor {
-	return Actor{UserID: u.ID, Staff: u.IsStaff, Permissions: stringList(u.Permissions)}
+	return Actor{
+		UserID: u.ID, Staff: u.IsStaff, Permissions: stringList(u.Permissions),
+		Recent: u.WroteAgo.Valid && u.WroteAgo.Int64 < ownWritesFor.Microseconds(),
+		noted:  u.WroteAgo.Valid && u.WroteAgo.Int64 < ownWritesNoted.Microseconds(),
+	}
 }
 
 // actorOfSession makes the actor of a request with a session's token.

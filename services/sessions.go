@@ -97,6 +97,9 @@ func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error)
 		s.events.record(ctx, "login failed", user.ID)
 		return TokenPair{}, ErrNoActiveAccount
 	}
+	if err := s.store.NoteWriter(ctx, user.ID); err != nil { // the login shows in the account
+		return TokenPair{}, err
+	}
 	hash := user.PasswordHash
 	if s.passwords.Outdated(hash) {
 		if hash, err = s.passwords.Hash(ctx, in.Password); err != nil {

@@ -69,7 +69,7 @@ func (s *TaskService) CheckNew(ctx context.Context, in TaskPatch) error {
 
 // Get gives a task that the actor can see, else fails with CodeNotFound.
 func (s *TaskService) Get(ctx context.Context, actor Actor, id int64) (models.Task, error) {
-	task, err := models.TaskByID(s.store.Read(ctx), taskScope(actor), id)
+	task, err := models.TaskByID(reading(ctx, s.store, actor), taskScope(actor), id)
 	return task, taskError(err)
 }
 
@@ -196,7 +196,7 @@ func (s *TaskService) List(ctx context.Context, actor Actor, q TaskQuery, page P
 		DueBefore: micros(q.DueBefore), DueAfter: micros(q.DueAfter), UpdatedSince: micros(q.UpdatedSince),
 		Now: models.Micros(s.now()),
 	}
-	db := s.store.Read(ctx)
+	db := reading(ctx, s.store, actor)
 	tasks, info, err := paginate(s.cursors, page, func(p models.Page) ([]models.Task, error) {
 		return models.ListTasks(db, filter, p)
 	}, models.TaskPosition)

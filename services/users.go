@@ -79,7 +79,7 @@ func (s *UserService) CheckNew(in NewAccount) error { return s.accounts.CheckNew
 
 // Get gives an account that the actor can see, else fails with CodeNotFound.
 func (s *UserService) Get(ctx context.Context, actor Actor, id int64) (UserView, error) {
-	return s.view(s.store.Read(ctx), actor, id)
+	return s.view(reading(ctx, s.store, actor), actor, id)
 }
 
 func (s *UserService) view(db models.DB, actor Actor, id int64) (UserView, error) {

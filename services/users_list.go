@@ -65,7 +65,7 @@ func (s *UserService) List(ctx context.Context, actor Actor, q UserQuery, page P
 	if q.ofState() && !actor.May(PermViewUsers) {
 		return nil, PageInfo{}, ErrPermissionDenied
 	}
-	db := s.store.Read(ctx)
+	db := reading(ctx, s.store, actor)
 	filter := q.filter(userScope(actor))
 	users, info, err := paginate(s.cursors, page, func(p models.Page) ([]models.User, error) {
 		return models.ListUsers(db, filter, p)

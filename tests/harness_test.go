@@ -104,7 +104,7 @@ func startApp(t testing.TB, database string, clk *clock, change ...func(*config.
 	log := slog.New(slog.NewJSONHandler(a.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx := context.Background()
 	var err error
-	if a.Store, err = models.Open(ctx, a.Config.Database, models.Options{Now: clk.Now}); err != nil {
+	if a.Store, err = models.Open(ctx, a.Config.Database, models.Options{Now: clk.Now, Replicas: a.Config.DatabaseReplicas}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err = a.Store.Migrate(ctx); err != nil {
