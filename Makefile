@@ -71,8 +71,9 @@ routes: build ## Print the routes of the API
 	@bin/dueto routes
 
 # What building needs: Go, and a C compiler for SQLite. What the tests need
-# besides: the clients that the README's tour is typed in.
-PACKAGES := gcc libc6-dev curl httpie jq
+# besides: the clients that the README's tour is typed in, and a pooler, without
+# which one test is skipped except on CI.
+PACKAGES := gcc libc6-dev curl httpie jq pgbouncer
 
 .PHONY: need-go
 need-go:
@@ -84,6 +85,7 @@ need-tools: need-go
 	@for tool in curl http jq; do \
 		command -v $$tool >/dev/null || { $(install); break; }; \
 	done; \
+	command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer || { $(install); }; \
 	missing=; for tool in curl http jq; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	test -z "$$missing" || { echo "The tests need these commands, which are missing:$$missing. On Debian: apt-get install $(PACKAGES)"; exit 1; }
 

@@ -168,6 +168,11 @@ func (c *Cluster) Configure(lines ...string) error {
 func (c *Cluster) Start() error {
 	c.cmd = c.command("postgres", "-D", c.Dir, "-p", strconv.Itoa(c.Port), "-k", "", "-h", "127.0.0.1",
 		"-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "max_wal_senders=5")
+	return c.begin()
+}
+
+// begin starts the program and waits until it takes connections.
+func (c *Cluster) begin() error {
 	dieWithParent(c.cmd.SysProcAttr)
 	c.log.Reset()
 	c.cmd.Stdout, c.cmd.Stderr = &c.log, &c.log
@@ -190,11 +195,11 @@ func (c *Cluster) Start() error {
 		}
 		select {
 		case <-exited:
-			return fmt.Errorf("PostgreSQL does not start:\n%s", c.log.String())
+			return fmt.Errorf("it does not start:\n%s", c.log.String())
 		default:
 		}
 	}
-	return errors.New("PostgreSQL does not take connections")
+	return errors.New("it does not take connections")
 }
 
 // Stop shuts the server down at once but cleanly, ending its connections.
@@ -211,7 +216,7 @@ func (c *Cluster) signal(s syscall.Signal) error {
 	case <-c.exited:
 		return nil
 	case <-time.After(patience):
-		return fmt.Errorf("PostgreSQL does not end upon %s", s)
+		return fmt.Errorf("it does not end upon %s", s)
 	}
 }
 
