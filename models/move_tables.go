@@ -37,10 +37,12 @@ var moveTables = []moveTable{
 // notMoved are the other tables that a database may have, each with why it
 // stays.
 var notMoved = map[string]string{
-	"schema_migrations": "each engine has migrations of its own",
-	"move_progress":     "it is the move's own, and gone at its end",
-	"shared_limits":     "counts that begin anew after a pause anyway",
-	"shared_failures":   "counts that begin anew after a pause anyway",
+	"schema_migrations":   "each engine has migrations of its own",
+	"move_progress":       "it is the move's own, and gone at its end",
+	"recent_writers":      "it is of the last minute",
+	"secret_fingerprints": "servers note them when they start",
+	"shared_limits":       "counts that begin anew after a pause anyway",
+	"shared_failures":     "counts that begin anew after a pause anyway",
 }
 
 // columnKind is what a column holds, whatever an engine calls it.

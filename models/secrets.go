@@ -22,6 +22,11 @@ func AddSecretFingerprint(tx DB, fingerprint string, now int64) error {
 	return tx.exec("INSERT INTO secret_fingerprints (fingerprint, since) VALUES (?, ?) ON CONFLICT DO NOTHING", fingerprint, now)
 }
 
+// RemoveSecretFingerprint removes one, if it is there.
+func RemoveSecretFingerprint(tx DB, fingerprint string) error {
+	return tx.exec("DELETE FROM secret_fingerprints WHERE fingerprint = ?", fingerprint)
+}
+
 // ForgetSecretFingerprints removes all.
 func ForgetSecretFingerprints(tx DB) error { return tx.exec("DELETE FROM secret_fingerprints") }
 

@@ -20,6 +20,7 @@ func newKeyring(d Deps) (*services.Keyring, error) {
 	}
 	loader := cfg.KeyLoader()
 	var keys config.Keys
+	var claimed [][]byte // the secrets that the database knows of this process
 	unclaimed := false
 	load := func() (services.KeyMaterial, bool, error) {
 		loaded, changed, err := loader.Load()
@@ -34,10 +35,10 @@ func newKeyring(d Deps) (*services.Keyring, error) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), claimPatience)
 		defer cancel()
-		if err := services.ClaimSecrets(ctx, d.Store, keys.Secrets, d.Now()); err != nil {
+		if err := services.ClaimSecrets(ctx, d.Store, keys.Secrets, claimed, d.Now()); err != nil {
 			return services.KeyMaterial{}, changed, err
 		}
-		unclaimed = false
+		claimed, unclaimed = keys.Secrets, false
 		return KeyMaterial(keys), true, nil
 	}
 	return services.NewKeyring(cfg.JWTAlgorithm, load, d.Logger, d.Now)

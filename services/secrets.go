@@ -17,8 +17,10 @@ var ErrForeignSecret = errors.New("the servers of this database have another sec
 
 // ClaimSecrets makes sure that the secrets are those of the other servers of a
 // database that several machines may use: at least one must be known there.
-// Those that are not yet are from then on. It fails with ErrForeignSecret.
-func ClaimSecrets(ctx context.Context, store *models.Store, secrets [][]byte, now time.Time) error {
+// Those that are not yet are from then on. It fails with ErrForeignSecret. Of a
+// server that runs, former are those that it had until now: whoever changed them
+// may, and those that are gone are not known any more.
+func ClaimSecrets(ctx context.Context, store *models.Store, secrets, former [][]byte, now time.Time) error {
 	if !store.Shared() {
 		return nil
 	}
@@ -26,8 +28,13 @@ func ClaimSecrets(ctx context.Context, store *models.Store, secrets [][]byte, no
 	if err != nil {
 		return err
 	}
+	gone, err := fingerprints(former)
+	if err != nil {
+		return err
+	}
+	gone = slices.DeleteFunc(gone, func(f string) bool { return slices.Contains(own, f) })
 	known, err := models.SecretFingerprints(store.Read(ctx))
-	if err != nil || !slices.ContainsFunc(own, func(f string) bool { return !slices.Contains(known, f) }) {
+	if err != nil || (len(gone) == 0 && !slices.ContainsFunc(own, func(f string) bool { return !slices.Contains(known, f) })) {
 		return err
 	}
 	return store.Write(ctx, func(tx models.DB) error {
@@ -35,8 +42,13 @@ func ClaimSecrets(ctx context.Context, store *models.Store, secrets [][]byte, no
 		if err != nil {
 			return err
 		}
-		if len(known) > 0 && !slices.ContainsFunc(own, func(f string) bool { return slices.Contains(known, f) }) {
+		if len(former) == 0 && len(known) > 0 && !slices.ContainsFunc(own, func(f string) bool { return slices.Contains(known, f) }) {
 			return ErrForeignSecret
+		}
+		for _, f := range gone {
+			if err := models.RemoveSecretFingerprint(tx, f); err != nil {
+				return err
+			}
 		}
 		return addFingerprints(tx, own, now)
 	})

@@ -271,13 +271,17 @@ func notInTokens(r rune) bool {
 	return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 }
 
+// clockSkew is by how many seconds the clock of the process that made a token
+// may be ahead.
+const clockSkew = 5
+
 // check judges claims whose signature is good, expiry last.
 func (t *Tokens) check(c *Claims) error {
 	now := t.Now().Unix()
 	switch {
 	case c.Issuer != t.Issuer, !slices.Contains(c.Audience, audience),
 		c.UserID < 1, c.Subject != strconv.FormatInt(c.UserID, 10),
-		c.IssuedAt > now, c.NotBefore > now,
+		c.IssuedAt > now+clockSkew, c.NotBefore > now+clockSkew,
 		c.ExpiresAt == 0, c.ExpiresAt > now+int64(maxLifetime/time.Second):
 		return ErrTokenNotValid
 	case c.ExpiresAt <= now:

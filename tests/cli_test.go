@@ -40,6 +40,7 @@ var cliCommands = map[string][]string{
 	"keys rotate":     {"keep"},
 	"keys list":       nil,
 	"move":            {"from", "to", "quiet"},
+	"keys adopt":      nil,
 }
 
 func matches(pattern, text string) (list []string) {
@@ -85,7 +86,7 @@ func TestCLI_EachCommandsHelpNamesItsFlags(t *testing.T) {
 			want = append(want, "database", "secret-file", "password-cost", "backup-dir")
 		case "move":
 			want = append(want, "secret-file")
-		case "keys rotate", "keys list":
+		case "keys rotate", "keys list", "keys adopt":
 			want = append(want, "database", "secret-file", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys")
 		default:
 			want = append(want, "database", "secret-file", "password-cost")

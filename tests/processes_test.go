@@ -78,6 +78,18 @@ func TestProcesses_WhatEndsAtOneHasEndedAtTheOther(t *testing.T) {
 	wantRefusedToken(t, me(carol, bearer(carol.Access)), services.CodeUserInactive)
 }
 
+func TestProcesses_ClocksMayDifferBySeconds(t *testing.T) {
+	t.Parallel()
+	ahead := newApp(t)
+	behind := startApp(t, ahead.Config.Database, &clock{now: start.Add(-5 * time.Second)})
+	alice := ahead.user("alice")
+	alice.at(behind).do("GET", "/users/me", nil).want(http.StatusOK)
+	alice.setTokens(behind.refreshWith(alice.Refresh).want(http.StatusOK))
+	alice.do("GET", "/users/me", nil).want(http.StatusOK)
+	ahead.Clock.Advance(time.Second)
+	wantRefusedToken(t, ahead.login("alice").at(behind).do("GET", "/users/me", nil), services.CodeTokenNotValid)
+}
+
 func TestProcesses_ThreeSendEachMessageOnce(t *testing.T) {
 	t.Parallel()
 	m := newMailApp(t)
