@@ -3,6 +3,7 @@ package models
 import (
 	"database/sql"
 	"fmt"
+	"strings"
 )
 
 // Task is a row of tasks. Times are stored as Micros gives them.
@@ -88,18 +89,43 @@ func CreateTask(tx DB, task *Task) error {
 	return nil
 }
 
-// UpdateTask writes all the changeable columns and counts the version up. It
-// fails with ErrNotFound or ErrReference.
-func UpdateTask(tx DB, task *Task) error {
-	task.Version++
-	err := affectedOne(tx.execCount(`UPDATE tasks SET title = ?, description = ?, due_to = ?, done = ?, done_at = ?,
-		priority = ?, tags = ?, private = ?, person_id = ?, updated_at = ?, version = ? WHERE id = ?`,
-		task.Title, task.Description, task.DueTo, task.Done, task.DoneAt, task.Priority, task.Tags, task.Private,
-		task.PersonID, task.UpdatedAt, task.Version, task.ID))
+// UpdateTask writes the columns in which a task differs from what is stored, and
+// counts the version up: SQLite rewrites each index that has a column which is
+// named, whether or not its value is another. It fails with ErrNotFound or
+// ErrReference.
+func UpdateTask(tx DB, stored Task, task *Task) error {
+	task.Version = stored.Version + 1
+	var set assignments
+	assign(&set, "title", stored.Title, task.Title)
+	assign(&set, "description", stored.Description, task.Description)
+	assign(&set, "due_to", stored.DueTo, task.DueTo)
+	assign(&set, "done", stored.Done, task.Done)
+	assign(&set, "done_at", stored.DoneAt, task.DoneAt)
+	assign(&set, "priority", stored.Priority, task.Priority)
+	assign(&set, "tags", stored.Tags, task.Tags)
+	assign(&set, "private", stored.Private, task.Private)
+	assign(&set, "person_id", stored.PersonID, task.PersonID)
+	assign(&set, "updated_at", stored.UpdatedAt, task.UpdatedAt)
+	assign(&set, "version", stored.Version, task.Version)
+	err := affectedOne(tx.execCount("UPDATE tasks SET "+strings.Join(set.columns, ", ")+" WHERE id = ?", append(set.values, task.ID)...))
 	if err != nil {
 		return fmt.Errorf("update task: %w", err)
 	}
 	return nil
+}
+
+// assignments are what an UPDATE sets.
+type assignments struct {
+	columns []string
+	values  []any
+}
+
+// assign adds a column if its value changes.
+func assign[T comparable](set *assignments, column string, stored, value T) {
+	if value != stored {
+		set.columns = append(set.columns, column+" = ?")
+		set.values = append(set.values, value)
+	}
 }
 
 // DeleteTask removes the task, or fails with ErrNotFound.

@@ -83,7 +83,7 @@ func (s *TaskService) Update(ctx context.Context, actor Actor, id int64, patch T
 		if err := s.apply(tx, actor, &task, patch, models.Micros(s.now())); err != nil {
 			return err
 		}
-		return models.UpdateTask(tx, &task)
+		return models.UpdateTask(tx, found, &task)
 	})
 	return task, err
 }
