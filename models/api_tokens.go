@@ -35,7 +35,7 @@ func APITokenUser(db DB, keyHash string) (APIToken, User, error) {
 	if db.replicated {
 		query = columns + wroteAgo + from
 	}
-	err := first(db, func(rows *sql.Rows) error {
+	err := first(db, func(rows row) error {
 		return rows.Scan(&t.ID, &t.UserID, &t.Permissions, &t.ExpiresAt, &t.LastUsedAt,
 			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt, &u.WroteAgo)
 	}, query, keyHash)

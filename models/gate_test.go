@@ -9,9 +9,10 @@ import (
 func TestRead_WaitsItsTurnAndLeavesWithItsRequest(t *testing.T) {
 	t.Parallel()
 	s := openMigrated(t)
-	slots := s.engine.(*sqliteEngine).gate
-	for range cap(slots) {
-		slots <- struct{}{}
+	idle := s.engine.(*sqliteEngine).direct.idle
+	taken := make([]queryer, cap(idle))
+	for i := range taken {
+		taken[i] = <-idle
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error, 2)
@@ -23,8 +24,8 @@ func TestRead_WaitsItsTurnAndLeavesWithItsRequest(t *testing.T) {
 			t.Errorf("it left with %v", err)
 		}
 	}
-	for range cap(slots) {
-		<-slots
+	for _, conn := range taken {
+		idle <- conn
 	}
 	if _, err := CountTasks(s.Read(t.Context()), TaskFilter{}); err != nil {
 		t.Error(err)
@@ -40,8 +41,12 @@ func TestRead_GivesItsTurnBackWhateverHappens(t *testing.T) {
 		_, _ = TaskByID(s.Read(t.Context()), TaskScope{}, 1) // not there
 		_, _ = ListTasks(s.Read(over), TaskFilter{}, Page{Limit: 10})
 		_, _ = scalar(s.Read(t.Context()), "no SQL")
+		func() {
+			defer func() { _ = recover() }()
+			_ = each(s.Read(t.Context()), func(row) error { panic("a defect") }, "SELECT at FROM store_probe")
+		}()
 	}
-	if n := len(s.engine.(*sqliteEngine).gate); n != 0 {
-		t.Errorf("%d turns are still taken", n)
+	if idle := s.engine.(*sqliteEngine).direct.idle; len(idle) != cap(idle) {
+		t.Errorf("%d of %d connections are back", len(idle), cap(idle))
 	}
 }

@@ -1,7 +1,5 @@
 package models
 
-import "database/sql"
-
 // insert runs an INSERT of one row and gives the id that the row got. It is for
 // the tables that rows are added to most: gorm's reflection costs as much again
 // as the statement.
@@ -15,6 +13,6 @@ func insert(tx DB, query string, args ...any) (id int64, err error) {
 		}
 		return res.LastInsertId()
 	}
-	err = few(tx, func(rows *sql.Rows) error { return rows.Scan(&id) }, query+" RETURNING id", args...)
+	err = few(tx, func(rows row) error { return rows.Scan(&id) }, query+" RETURNING id", args...)
 	return id, err
 }

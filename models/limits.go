@@ -48,7 +48,7 @@ func (l *Limits) clock() sql.NullInt64 {
 
 // run runs a statement and hands the row that it returns, if any, to scan. Once
 // begun it does not end with its caller: to cancel one costs more than it does.
-func (l *Limits) run(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+func (l *Limits) run(ctx context.Context, scan func(row) error, query string, args ...any) error {
 	e := l.engine
 	if e.closed.Load() {
 		return errClosed
@@ -67,7 +67,7 @@ func (l *Limits) run(ctx context.Context, scan func(*sql.Rows) error, query stri
 	}
 }
 
-func noRow(*sql.Rows) error { return nil }
+func noRow(row) error { return nil }
 
 // LimitRate is the rate that a key is held to: one request per spacing, of
 // which Burst may come at once.
@@ -94,7 +94,7 @@ const clockStep = time.Minute
 func (l *Limits) Take(ctx context.Context, key []byte, rate LimitRate, n int) (a Allowance, err error) {
 	spacing := rate.Spacing.Microseconds()
 	ahead := spacing * int64(rate.Burst)
-	err = l.run(ctx, func(rows *sql.Rows) error {
+	err = l.run(ctx, func(rows row) error {
 		var due int64
 		err := rows.Scan(&a.Taken, &due)
 		a.Due = time.Duration(due) * time.Microsecond
@@ -132,7 +132,7 @@ type Attempt struct {
 
 // BeginAttempt counts an attempt at a key as a failure, unless it has to wait.
 func (l *Limits) BeginAttempt(ctx context.Context, key []byte, rules FailureRules) (a Attempt, err error) {
-	err = l.run(ctx, func(rows *sql.Rows) error {
+	err = l.run(ctx, func(rows row) error {
 		var wait int64
 		err := rows.Scan(&a.last, &a.before, &wait)
 		a.Wait = time.Duration(wait) * time.Microsecond
@@ -169,7 +169,7 @@ func (l *Limits) ClearAttempts(ctx context.Context, key []byte) error {
 // Tidy removes rows that count for nothing any more, some at a time, and
 // reports whether there may be others.
 func (l *Limits) Tidy(ctx context.Context, rules FailureRules) (more bool, err error) {
-	err = l.run(ctx, func(rows *sql.Rows) error { return rows.Scan(&more) }, `WITH
+	err = l.run(ctx, func(rows row) error { return rows.Scan(&more) }, `WITH
 		clock AS MATERIALIZED `+limitsNow+`,
 		limits AS (DELETE FROM shared_limits WHERE key = ANY (ARRAY (
 			SELECT key FROM shared_limits WHERE due <= (SELECT now FROM clock)

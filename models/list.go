@@ -1,7 +1,6 @@
 package models
 
 import (
-	"database/sql"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,13 +114,13 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 	rows := make([]T, 0, p.Limit)
 	buffer := getRowBuffer()
 	defer buffer.put()
-	take := func(r *sql.Rows) error {
-		if err := buffer.read(r, scan.columns); err != nil {
-			return err
+	take := func(r row) error {
+		b, err := r.columns(buffer, scan.columns)
+		if err == nil {
+			rows = append(rows, *new(T))
+			scan.fill(&rows[len(rows)-1], b)
 		}
-		rows = append(rows, *new(T))
-		scan.fill(&rows[len(rows)-1], buffer)
-		return nil
+		return err
 	}
 	order := p.Order.withID()
 	exprs, terms := orderBy(cols, order, p.Backward)

@@ -158,7 +158,7 @@ func array[T any](rows [][]any, column int) any {
 
 func (postgresDialect) lastID(db DB, table string) (int64, error) {
 	var sequence string
-	err := db.run(db.ctx, func(rows *sql.Rows) error { return rows.Scan(&sequence) },
+	err := db.run(db.ctx, func(rows row) error { return rows.Scan(&sequence) },
 		"SELECT pg_get_serial_sequence(?, 'id')", []any{table})
 	if err != nil {
 		return 0, err

@@ -138,7 +138,7 @@ func (m *move) resume(identity string) (began int64, err error) {
 // none.
 func lastCopied(db DB, t moveTable) (key any, err error) {
 	var last sql.NullString
-	err = db.run(db.ctx, func(rows *sql.Rows) error { return rows.Scan(&last) },
+	err = db.run(db.ctx, func(rows row) error { return rows.Scan(&last) },
 		"SELECT last_key FROM move_progress WHERE table_name = ?", []any{t.name})
 	if err != nil || !last.Valid {
 		return nil, err

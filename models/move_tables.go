@@ -3,7 +3,6 @@ package models
 import (
 	"cmp"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -108,7 +107,7 @@ func (t moveTable) read(db DB, after any, size int) (batch [][]any, err error) {
 		query, args = query+" WHERE "+t.key+" > ?", append(args, after)
 	}
 	query += fmt.Sprintf(" ORDER BY %s LIMIT %d", t.key, size)
-	err = db.run(db.ctx, func(rows *sql.Rows) error {
+	err = db.run(db.ctx, func(rows row) error {
 		row, into := make([]any, len(t.columns)), make([]any, len(t.columns))
 		for i := range row {
 			into[i] = &row[i]
@@ -203,6 +202,6 @@ func encodeRow(to []byte, row []any) []byte {
 
 // scalarSlow is scalar for a query that may take its time.
 func scalarSlow(db DB, query string, args ...any) (n int64, err error) {
-	err = db.run(db.ctx, func(rows *sql.Rows) error { return rows.Scan(&n) }, query, args)
+	err = db.run(db.ctx, func(rows row) error { return rows.Scan(&n) }, query, args)
 	return n, err
 }

@@ -2,7 +2,6 @@ package models
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -134,7 +133,7 @@ func tablesOf(t *testing.T, url string) map[string][]string {
 			WHERE c.relkind IN ('r', 'p') AND c.relnamespace = current_schema()::regnamespace`
 	}
 	tables := map[string][]string{}
-	err = each(s.Read(t.Context()), func(rows *sql.Rows) error {
+	err = each(s.Read(t.Context()), func(rows row) error {
 		var name, parent string
 		err := rows.Scan(&name, &parent)
 		tables[name] = append(tables[name], parent)

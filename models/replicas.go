@@ -155,11 +155,11 @@ func (s *replicas) close() error {
 // runAtReplica runs a query of a replica's handle, at the primary where that
 // fails before a row was seen. A statement that is itself at fault fails there
 // again; what took too long would do so again.
-func (db DB) runAtReplica(ctx context.Context, scan func(*sql.Rows) error, query string, args []any) error {
+func (db DB) runAtReplica(ctx context.Context, scan func(row) error, query string, args []any) error {
 	r := db.replica
 	db.replica = nil
 	begun := false
-	err := db.run(ctx, func(rows *sql.Rows) error {
+	err := db.run(ctx, func(rows row) error {
 		begun = true
 		return scan(rows)
 	}, query, args)

@@ -2,6 +2,8 @@ package models
 
 import (
 	"database/sql"
+	"database/sql/driver"
+	"fmt"
 	"sync"
 )
 
@@ -14,19 +16,78 @@ type scanner[T any] struct {
 // maxColumns is how many columns a scanner may have.
 const maxColumns = 16
 
+// row is one row of a query, wherever it runs.
+type row struct {
+	rows   *sql.Rows      // of database/sql
+	values []driver.Value // or what the driver gave, and
+	buffer *rowBuffer     // where it lies
+}
+
+// Scan takes the columns as sql.Rows.Scan does.
+func (r row) Scan(into ...any) error {
+	if r.rows != nil {
+		return r.rows.Scan(into...)
+	}
+	if len(into) != len(r.values) {
+		return fmt.Errorf("%d columns for %d places", len(r.values), len(into))
+	}
+	for i, place := range into {
+		if err := put(place, r.values[i]); err != nil {
+			return fmt.Errorf("column %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// put sets what a place points to.
+func put(place any, value driver.Value) error {
+	ok := true
+	switch to := place.(type) {
+	case *int64:
+		*to, ok = value.(int64)
+	case *string:
+		*to, ok = value.(string)
+	case *bool:
+		*to, ok = value.(bool)
+	case *any:
+		*to = value
+	case *sql.NullInt64:
+		to.Int64, to.Valid = value.(int64)
+		ok = to.Valid || value == nil
+	case *sql.NullString:
+		to.String, to.Valid = value.(string)
+		ok = to.Valid || value == nil
+	default:
+		ok = false
+	}
+	if !ok {
+		return fmt.Errorf("a %T does not go into a %T", value, place)
+	}
+	return nil
+}
+
+// columns gives the row in a buffer: in that which it lies in, or else in b.
+func (r row) columns(b *rowBuffer, n int) (*rowBuffer, error) {
+	if r.buffer != nil {
+		return r.buffer, nil
+	}
+	return b, b.read(r.rows, n)
+}
+
 // rowBuffer receives rows as the driver gives them, one after the other.
 // Scanning into typed fields converts each by reflection, which costs a page
 // more than the database does.
 type rowBuffer struct {
-	values [maxColumns]any
-	into   [maxColumns]any
+	values  [maxColumns]driver.Value
+	scanned [maxColumns]any
+	into    [maxColumns]any
 }
 
 // rowBuffers are reused: filling in where the columns go costs as much as a row.
 var rowBuffers = sync.Pool{New: func() any {
 	b := new(rowBuffer)
-	for i := range b.values {
-		b.into[i] = &b.values[i]
+	for i := range b.scanned {
+		b.into[i] = &b.scanned[i]
 	}
 	return b
 }}
@@ -36,10 +97,25 @@ func getRowBuffer() *rowBuffer { return rowBuffers.Get().(*rowBuffer) }
 
 func (b *rowBuffer) put() {
 	clear(b.values[:]) // the pool keeps nobody's data
+	clear(b.scanned[:])
 	rowBuffers.Put(b)
 }
 
-func (b *rowBuffer) read(rows *sql.Rows, columns int) error { return rows.Scan(b.into[:columns]...) }
+// room gives places for so many columns.
+func (b *rowBuffer) room(columns int) []driver.Value {
+	if columns > maxColumns {
+		return make([]driver.Value, columns)
+	}
+	return b.values[:columns]
+}
+
+func (b *rowBuffer) read(rows *sql.Rows, columns int) error {
+	err := rows.Scan(b.into[:columns]...)
+	for i := range columns {
+		b.values[i] = b.scanned[i]
+	}
+	return err
+}
 
 // The accessors give a column by its place in the SELECT. The schema says what
 // type it has; another is a defect, and panics.
@@ -54,28 +130,28 @@ func (b *rowBuffer) nullInt64(i int) sql.NullInt64 {
 }
 
 // one reads the row that a key finds, or fails with ErrNotFound.
-func one[T any](db DB, scan scanner[T], query string, args ...any) (row T, err error) {
+func one[T any](db DB, scan scanner[T], query string, args ...any) (one T, err error) {
 	buffer := getRowBuffer()
 	defer buffer.put()
-	err = first(db, func(rows *sql.Rows) error {
-		err := buffer.read(rows, scan.columns)
+	err = first(db, func(r row) error {
+		b, err := r.columns(buffer, scan.columns)
 		if err == nil {
-			scan.fill(&row, buffer)
+			scan.fill(&one, b)
 		}
 		return err
 	}, query, args...)
-	return row, err
+	return one, err
 }
 
 // all reads the few rows that a key finds.
 func all[T any](db DB, scan scanner[T], query string, args ...any) (rows []T, err error) {
 	buffer := getRowBuffer()
 	defer buffer.put()
-	err = few(db, func(r *sql.Rows) error {
-		err := buffer.read(r, scan.columns)
+	err = few(db, func(r row) error {
+		b, err := r.columns(buffer, scan.columns)
 		if err == nil {
 			rows = append(rows, *new(T))
-			scan.fill(&rows[len(rows)-1], buffer)
+			scan.fill(&rows[len(rows)-1], b)
 		}
 		return err
 	}, query, args...)

@@ -1,14 +1,13 @@
 package models
 
 import (
-	"database/sql"
 	"errors"
 )
 
 // SecretFingerprints gives what the secrets of a database's servers are known by.
 func SecretFingerprints(db DB) ([]string, error) {
 	var list []string
-	err := few(db, func(rows *sql.Rows) error {
+	err := few(db, func(rows row) error {
 		var fingerprint string
 		err := rows.Scan(&fingerprint)
 		list = append(list, fingerprint)

@@ -37,7 +37,7 @@ func SessionUser(db DB, sessionID int64) (Session, User, error) {
 	if db.replicated {
 		query = columns + wroteAgo + from
 	}
-	err := first(db, func(rows *sql.Rows) error {
+	err := first(db, func(rows row) error {
 		return rows.Scan(&s.UserID, &s.Generation, &s.RotatedAt, &s.ExpiresAt, &s.RevokedAt, &s.Mode,
 			&u.ID, &u.Username, &u.IsStaff, &u.Permissions, &u.ActivatedAt, &u.DisabledAt, &u.WroteAgo)
 	}, query, sessionID)
@@ -48,7 +48,7 @@ func SessionUser(db DB, sessionID int64) (Session, User, error) {
 // logins that are kept among its events.
 func LoginAddresses(db DB, userID int64) ([]string, error) {
 	var addresses []string
-	err := few(db, func(rows *sql.Rows) error {
+	err := few(db, func(rows row) error {
 		var address string
 		if err := rows.Scan(&address); err != nil {
 			return err

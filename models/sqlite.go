@@ -32,7 +32,7 @@ type sqliteEngine struct {
 	sqliteDialect
 	readers *sql.DB
 	reads   atomic.Pointer[gorm.DB]
-	gate    gate
+	direct  *sqliteReads
 	writes  *sql.DB
 	writer  *writer
 }
@@ -130,12 +130,13 @@ func connectSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEng
 		return nil, err
 	}
 
-	e.readers = opts.pool(newSQLiteConnector(path, "mode=ro", readerPragmas))
-	// Each reader keeps a page cache; more of them than can run only wait.
-	n := max(4, runtime.GOMAXPROCS(0)*2)
-	e.readers.SetMaxOpenConns(n)
-	e.readers.SetMaxIdleConns(n)
-	e.gate = make(gate, n)
+	connector := opts.wrapped(newSQLiteConnector(path, "mode=ro", readerPragmas))
+	if e.direct, err = newSQLiteReads(ctx, connector, directReaders()); err != nil {
+		return nil, err
+	}
+	e.readers = sql.OpenDB(connector)
+	e.readers.SetMaxOpenConns(gormReaders)
+	e.readers.SetMaxIdleConns(gormReaders)
 	if err := verifySQLite(ctx, e.readers, readerPragmas); err != nil {
 		return nil, err
 	}
@@ -147,6 +148,13 @@ func connectSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEng
 	e.writer = startWriter(writes, e.writes)
 	return e, nil
 }
+
+// gormReaders is how many connections there are for what is read through gorm.
+const gormReaders = 2
+
+// directReaders is how many there are for the rest. Each keeps a page cache;
+// more of them than can run only wait.
+func directReaders() int { return max(4, runtime.GOMAXPROCS(0)*2) }
 
 // createPrivate makes the file if there is none, readable by its owner only:
 // it will hold password hashes. SQLite gives its log files the same mode.
@@ -255,7 +263,7 @@ func verifySQLite(ctx context.Context, db *sql.DB, pragmas []pragma) error {
 }
 
 func (e *sqliteEngine) read(ctx context.Context) DB {
-	return DB{base: e.reads.Load(), ctx: ctx, gate: e.gate}
+	return DB{base: e.reads.Load(), ctx: ctx, direct: e.direct}
 }
 
 func (e *sqliteEngine) write(ctx context.Context, fn func(DB) error) error {
@@ -283,6 +291,9 @@ func (e *sqliteEngine) close() error {
 	var errs []error
 	if reads := e.reads.Load(); reads != nil {
 		e.reads.Store(refusing(reads))
+	}
+	if e.direct != nil {
+		errs = append(errs, e.direct.close(cap(e.direct.idle)))
 	}
 	if e.readers != nil {
 		errs = append(errs, e.readers.Close())

@@ -69,11 +69,13 @@ type Options struct {
 }
 
 // pool makes a pool of an engine's connections.
-func (o Options) pool(c driver.Connector) *sql.DB {
+func (o Options) pool(c driver.Connector) *sql.DB { return sql.OpenDB(o.wrapped(c)) }
+
+func (o Options) wrapped(c driver.Connector) driver.Connector {
 	if o.Wrap != nil {
-		c = o.Wrap(c)
+		return o.Wrap(c)
 	}
-	return sql.OpenDB(c)
+	return c
 }
 
 // Open opens the database that a URL such as "sqlite:dueto.db" or
@@ -189,7 +191,9 @@ func (s *Store) Close() error {
 type DB struct {
 	base *gorm.DB
 	ctx  context.Context
-	gate gate // nil inside a transaction
+	gate gate // nil inside a transaction, and where direct is
+	// direct runs the queries of this package, where it is not nil.
+	direct *sqliteReads
 	// remote is whether the database is another machine's, or could be: an
 	// answer may never come.
 	remote bool
@@ -254,7 +258,7 @@ const queryTimeout = 10 * time.Second
 // scalar reads one integer, or fails with ErrNotFound.
 func scalar(db DB, query string, args ...any) (n int64, err error) {
 	found := false
-	err = each(db, func(rows *sql.Rows) error {
+	err = each(db, func(rows row) error {
 		found = true
 		return rows.Scan(&n)
 	}, query, args...)
@@ -269,9 +273,9 @@ var errEnough = errors.New("enough rows")
 
 // first hands the row that a key finds to scan, or fails with ErrNotFound. That
 // there is no other row is not asked.
-func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+func first(db DB, scan func(row) error, query string, args ...any) error {
 	found := false
-	err := few(db, func(rows *sql.Rows) error {
+	err := few(db, func(rows row) error {
 		found = true
 		return cmp.Or(scan(rows), errEnough)
 	}, query, args...)
@@ -283,7 +287,7 @@ func first(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 
 // each hands every row of any query to scan. The query ends with its request,
 // or when its time is up.
-func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+func each(db DB, scan func(row) error, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(db.ctx, queryTimeout)
 	defer cancel()
 	return db.run(ctx, scan, query, args)
@@ -292,7 +296,7 @@ func each(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 // few is each for a query that an index keeps to a few rows: it is over sooner
 // than the goroutine would have started that database/sql keeps to watch a
 // context. It is not begun for a request that is over.
-func few(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
+func few(db DB, scan func(row) error, query string, args ...any) error {
 	ctx := context.Background()
 	if db.remote {
 		var cancel context.CancelFunc
@@ -304,9 +308,12 @@ func few(db DB, scan func(*sql.Rows) error, query string, args ...any) error {
 
 // run closes the rows before it returns, so that no caller asks the pool for a
 // second connection while it holds a first.
-func (db DB) run(ctx context.Context, scan func(*sql.Rows) error, query string, args []any) error {
+func (db DB) run(ctx context.Context, scan func(row) error, query string, args []any) error {
 	if db.replica != nil {
 		return db.runAtReplica(ctx, scan, query, args)
+	}
+	if db.direct != nil {
+		return db.direct.query(db.ctx, ctx, scan, query, args)
 	}
 	if err := db.gate.enter(db.ctx); err != nil {
 		return err
@@ -319,7 +326,7 @@ func (db DB) run(ctx context.Context, scan func(*sql.Rows) error, query string, 
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		if err := scan(rows); errors.Is(err, errEnough) {
+		if err := scan(row{rows: rows}); errors.Is(err, errEnough) {
 			return translate(rows.Close())
 		} else if err != nil {
 			return fmt.Errorf("scan row: %w", err)

@@ -1,7 +1,5 @@
 package models
 
-import "database/sql"
-
 // A missing due date sorts after all others in both directions.
 const (
 	dueLast     = "coalesce(due_to, 9223372036854775807)"
@@ -126,7 +124,7 @@ func SummarizeTasks(db DB, scope TaskScope, userIDs []int64, newest int) (map[in
 	q.filter("person_id IN ("+placeholders(len(args))+")", args...)
 	scope.filter(&q)
 	q.args = append(q.args, newest)
-	err := each(db, func(rows *sql.Rows) error {
+	err := each(db, func(rows row) error {
 		var person, id, total int64
 		if err := rows.Scan(&person, &id, &total); err != nil {
 			return err

@@ -130,7 +130,7 @@ func NameReserved(tx DB, usernameKey string) error {
 
 // TakenNames tells which of the two another account than except holds.
 func TakenNames(db DB, usernameKey, emailKey string, except int64) (username, email bool, err error) {
-	err = each(db, func(rows *sql.Rows) error {
+	err = each(db, func(rows row) error {
 		var name, address string
 		if err := rows.Scan(&name, &address); err != nil {
 			return err
