@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -40,6 +41,8 @@ type rule struct {
 	find   func(*Config) string
 	advice string
 }
+
+const adviseVerify = "Add sslmode=verify-full to the URL; sslrootcert=FILE names the authority, where the system does not know it."
 
 const adviseHTTPS = "Put a proxy with TLS in front, and set public-url to the https:// URL that clients use."
 
@@ -95,6 +98,13 @@ var rules = []rule{
 	{"throttle", "off", Warning, func(c *Config) string {
 		return when(c.Throttle == "off", "Passwords can be tried without limit, for throttle is off.")
 	}, "Leave throttle on, unless only trusted machines can connect."},
+
+	{"database", "plain", Warning, func(c *Config) string {
+		return when(inTheClear(c.Database), "What the server and its database tell each other may travel without TLS, password hashes too.")
+	}, adviseVerify},
+	{"database-replicas", "plain", Warning, func(c *Config) string {
+		return when(slices.ContainsFunc(c.DatabaseReplicas, inTheClear), "What the server and a replica tell each other may travel without TLS, password hashes too.")
+	}, adviseVerify},
 
 	{"auth-modes", "insecure-cookies", Warning, func(c *Config) string {
 		u := c.clientURL()
@@ -169,8 +179,11 @@ func (s *Sources) Valid(c *Config, setting string) bool { return !s.all(c).about
 
 // SecretsIn gives the name of the .env file if a setting in it is a secret.
 func (s *Sources) SecretsIn() (file string, ok bool) {
+	hidden := func(setting string, hide func(string) string) bool {
+		return hide(s.file[Env(setting)]) != s.file[Env(setting)]
+	}
 	return s.dotenv, s.file[Env("secret")] != "" || KeySource(s.file[Env("jwt-signing-key")]).isPEM() ||
-		mask(s.file[Env("smtp-url")]) != s.file[Env("smtp-url")]
+		hidden("smtp-url", mask) || hidden("database", maskDatabase) || hidden("database-replicas", maskDatabases)
 }
 
 // KeyFiles gives the files that hold keys; what is PEM text itself is left out.
@@ -242,6 +255,25 @@ func isWide(p netip.Prefix) bool {
 func isThisMachine(host string) bool {
 	host = plainHost(host)
 	return isLoopback(host) || strings.HasSuffix(host, ".localhost")
+}
+
+// inTheClear reports whether a PostgreSQL database is another machine's, and its
+// URL does not demand TLS.
+func inTheClear(database string) bool {
+	u, err := url.Parse(database)
+	if err != nil || !isPostgres(database) {
+		return false
+	}
+	query := u.Query()
+	if slices.Contains([]string{"require", "verify-ca", "verify-full"}, query.Get("sslmode")) || query.Get("ssl") == "true" {
+		return false
+	}
+	for host := range strings.SplitSeq(cmp.Or(query.Get("host"), u.Host), ",") {
+		if name := (&url.URL{Host: host}).Hostname(); name != "" && !strings.HasPrefix(name, "/") && !isThisMachine(name) {
+			return true
+		}
+	}
+	return false // a socket, or what the environment says
 }
 
 // isPrivate reports whether a host that is not this machine can be reached from

@@ -68,6 +68,20 @@ var adviceCases = []struct {
 	{"origins of this machine", func(c *Config) {
 		c.CORSOrigins = []string{"http://localhost:3000", "http://127.0.0.1:3000", "http://[::1]:3000", "http://app.localhost"}
 	}, nil},
+	{"database of another machine", func(c *Config) { c.Database = "postgres://db.lan/dueto" }, []string{"database.plain"}},
+	{"database servers, one elsewhere", func(c *Config) { c.Database = "postgres://localhost:5432,db.lan:5432/dueto?sslmode=prefer" }, []string{"database.plain"}},
+	{"database elsewhere by parameter", func(c *Config) { c.Database = "postgres:///dueto?host=192.0.2.7&sslmode=disable" }, []string{"database.plain"}},
+	{"database of this machine", func(c *Config) {
+		c.Database, c.DatabaseReplicas = "postgres://localhost/dueto", []string{"postgres://[::1]:5433/dueto", "postgres://127.0.0.1,/dueto"}
+	}, nil},
+	{"database behind a socket", func(c *Config) { c.Database = "postgres:///dueto?host=/run/postgresql" }, nil},
+	{"database that the environment names", func(c *Config) { c.Database = "postgres://" }, nil},
+	{"database with TLS", func(c *Config) {
+		c.Database, c.DatabaseReplicas = "postgres://db.lan/dueto?sslmode=verify-full", []string{"postgres://db.lan/dueto?sslmode=require"}
+	}, nil},
+	{"replica without TLS", func(c *Config) {
+		c.Database, c.DatabaseReplicas = "postgres://localhost/dueto", []string{"postgres://localhost/dueto", "postgres://db.lan/dueto"}
+	}, []string{"database-replicas.plain"}},
 	{"throttle off", func(c *Config) { c.Throttle = "off" }, []string{"throttle.off"}},
 	{"long access", func(c *Config) { c.AccessTTL = time.Hour + 1 }, []string{"access-ttl.long"}},
 	{"long grace", func(c *Config) { c.RefreshGrace = time.Minute + 1 }, []string{"refresh-grace.long"}},
@@ -197,6 +211,9 @@ func TestSecretsIn_TellsADotenvThatIsToBeKeptPrivate(t *testing.T) {
 	for line, want := range map[string]bool{
 		"": false, "DUETO_PAGE_SIZE=10": false, "DUETO_SECRET_FILE=elsewhere": false, "DUETO_SMTP_URL=smtp://mail.example.com": false,
 		"DUETO_JWT_SIGNING_KEY=key.pem":                                       false,
+		"DUETO_DATABASE=postgres://dueto@db.example.com/dueto":                false,
+		"DUETO_DATABASE=postgres://dueto:hunter2hunter2@db.example.com/dueto": true,
+		"DUETO_DATABASE_REPLICAS=postgres://a,postgres://b:hunter2@c":         true,
 		"DUETO_SECRET=" + goodSecret:                                          true,
 		"DUETO_SMTP_URL=smtp://user:hunter2hunter2@mail.example.com":          true,
 		"DUETO_JWT_SIGNING_KEY=\"" + pemStart + "PRIVATE KEY-----\nabc\n\"\n": true,

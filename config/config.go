@@ -66,8 +66,6 @@ type Config struct {
 // Secret is a text that is printed as stars.
 type Secret string
 
-const masked = "********"
-
 // String hides the secret.
 func (s Secret) String() string {
 	if s == "" {
@@ -247,22 +245,4 @@ func isAddress(s string) bool {
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && s == u.Scheme+"://"+u.Host && !strings.Contains(s, "*")
-}
-
-// mask hides the password in a URL, and all of one that cannot be read.
-func mask(s string) string {
-	if !strings.Contains(s, "://") {
-		return s
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return masked
-	}
-	if u.User == nil {
-		return s
-	}
-	if _, has := u.User.Password(); has {
-		return strings.Replace(u.Redacted(), ":xxxxx@", ":"+masked+"@", 1)
-	}
-	return s
 }

@@ -22,7 +22,7 @@ const goodSecret = "7Qm2vXc9Lr4TzB8nKd1WfH6yJp3GsA5eUo0RiVtE" //nolint:gosec // 
 // settings are all there are, in the order of the help.
 var settings = []string{
 	"addr", "public-url", "trusted-proxies", "cors-origins", "throttle",
-	"database", "read-access", "default-visibility", "page-size", "max-page-size",
+	"database", "database-replicas", "read-access", "default-visibility", "page-size", "max-page-size",
 	"backup-every", "backup-dir", "backup-keep",
 	"secret", "secret-file", "auth-modes", "jwt-algorithm", "jwt-signing-key", "jwt-verifying-keys",
 	"access-ttl", "refresh-ttl", "session-ttl", "refresh-grace",
@@ -189,6 +189,12 @@ func TestCheck_Accepts(t *testing.T) {
 		"closed and private":       func(c *Config) { c.ReadAccess, c.DefaultVisibility = "authenticated", "private" },
 		"a secret of enough bytes": func(c *Config) { c.Secret = Secret(goodSecret[:32]) },
 		"a file of secrets":        func(c *Config) { c.SecretFile = "elsewhere" },
+		"a database server":        func(c *Config) { c.Database = "postgresql://dueto:word@db.example.com:5433/dueto?sslmode=require" },
+		"database servers":         func(c *Config) { c.Database = "postgres://dueto@one:5432,two:5432/dueto" },
+		"what the environment has": func(c *Config) { c.Database = "postgres://" },
+		"replicas": func(c *Config) {
+			c.Database, c.DatabaseReplicas = "postgres:///dueto?host=/run/postgresql", []string{"postgres://one/dueto", "postgres://two/dueto"}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -217,7 +223,12 @@ func TestCheck_Refuses(t *testing.T) {
 			"", "*", "null", "app.example.com", "https://app.example.com/", "https://app.example.com/x", "ftp://app.example.com",
 			"https://user@app.example.com", "https://*", "https://*.example.com")},
 		{"database", each(func(c *Config, v string) { c.Database = v },
-			"", "dueto.db", "sqlite:", "postgres://localhost/dueto", "SQLITE:dueto.db")},
+			"", "dueto.db", "sqlite:", "SQLITE:dueto.db", "mysql://localhost/dueto", "postgres:dueto", "postgres://localhost/dueto#x",
+			"postgres://one:5433,two/dueto", "host=localhost dbname=dueto")},
+		{"database-replicas", each(func(c *Config, v string) {
+			c.Database, c.DatabaseReplicas = "postgres://localhost/dueto", []string{"postgres://replica/dueto", v}
+		}, "", "sqlite:dueto.db", "replica:5432", "host=replica")},
+		{"database-replicas", each(func(c *Config, v string) { c.DatabaseReplicas = []string{v} }, "postgres://replica/dueto")},
 		{"read-access", each(func(c *Config, v string) { c.ReadAccess = v }, "", "Public", "private")},
 		{"default-visibility", each(func(c *Config, v string) { c.DefaultVisibility = v }, "", "secret")},
 		{"jwt-algorithm", each(func(c *Config, v string) { c.JWTAlgorithm = v }, "", "none", "hs512", "RS512", "PS256", "eddsa")},
@@ -292,15 +303,65 @@ func TestCheck_DatabasePasswordIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	const hidden = "hunter2hunter2"
 	for _, url := range []string{
-		"postgres://dueto:" + hidden + "@localhost/dueto",
+		"postgres:dueto:" + hidden + "@localhost/dueto",
 		"postgres://dueto:" + hidden + "%zz@localhost/dueto", // not to be parsed as a URL
 		"postgres://dueto:" + hidden + "#/@localhost/dueto",
+		"host=localhost password=" + hidden,
 	} {
-		c := Default()
-		c.Database = url
-		if err := c.Check(); err == nil || strings.Contains(err.Error(), hidden) {
-			t.Errorf("%s gives %v", url, err)
+		for _, set := range []func(*Config){
+			func(c *Config) { c.Database = url },
+			func(c *Config) { c.Database, c.DatabaseReplicas = "postgres://localhost/dueto", []string{url} },
+		} {
+			c := Default()
+			set(&c)
+			if err := c.Check(); err == nil || strings.Contains(err.Error(), hidden) {
+				t.Errorf("%s gives %v", url, err)
+			}
 		}
+	}
+}
+
+func TestInForce_MasksPasswordsOfDatabases(t *testing.T) {
+	t.Parallel()
+	const hidden = "hunter2hunter2"
+	for url, want := range map[string]string{
+		"sqlite:dueto.db":            "sqlite:dueto.db",
+		"sqlite:a=b@c d.db":          "sqlite:a=b@c d.db",
+		"postgres://localhost/dueto": "postgres://localhost/dueto",
+		"postgres://dueto@one:5432,two:5432/dueto?sslmode=require": "postgres://dueto@one:5432,two:5432/dueto?sslmode=require",
+		"postgres://dueto:" + hidden + "@localhost/dueto":          "postgres://dueto:********@localhost/dueto",
+		"postgres://dueto:" + hidden + "@@localhost/dueto":         "postgres://dueto:********@localhost/dueto",
+		"postgres://localhost/dueto?user=a&password=" + hidden:     "postgres://localhost/dueto?user=a&password=********",
+		"postgres://localhost/dueto?passw%6Frd=" + hidden + "&x=1": "postgres://localhost/dueto?passw%6Frd=********&x=1",
+		"postgres://localhost/dueto?sslpassword=" + hidden:         "postgres://localhost/dueto?sslpassword=********",
+		"postgres://dueto:" + hidden + "%zz@localhost/dueto":       "********",
+		"postgres:dueto:" + hidden + "@localhost/dueto":            "********",
+		"mysql://dueto:" + hidden + "@localhost/dueto":             "********",
+		"host=localhost password=" + hidden:                        "********",
+		"dueto:" + hidden:                                          "********",
+		"dueto.db":                                                 "dueto.db",
+	} {
+		c, list, _ := load(t, []string{"--database", url, "--database-replicas", "postgres://replica/dueto," + url}, nil, "")
+		if c.Database != url {
+			t.Fatalf("the setting is %q", c.Database)
+		}
+		wanted := []Setting{{"database", want, "flag"}, {"database-replicas", "postgres://replica/dueto," + want, "flag"}}
+		if strings.Contains(url, ",") { // which separates replicas
+			wanted = wanted[:1]
+		}
+		for _, s := range wanted {
+			if !slices.Contains(list, s) {
+				t.Errorf("%s: no %+v in %+v", url, s, list)
+			}
+		}
+		if strings.Contains(fmt.Sprint(list), hidden) {
+			t.Errorf("%s: the password is printed: %v", url, list)
+		}
+	}
+	// A comma in a password makes two replicas of one.
+	_, list, _ := load(t, []string{"--database-replicas=postgres://dueto:" + hidden + ",@replica/dueto"}, nil, "")
+	if printed := fmt.Sprint(list); strings.Contains(printed, hidden) || !strings.Contains(printed, "********,********") {
+		t.Errorf("printed %s", printed)
 	}
 }
 

@@ -153,22 +153,24 @@ func (s *Sources) InForce(flags []*kong.Flag) []Setting {
 		if f.Group == nil { // --help
 			continue
 		}
-		value := fmt.Sprint(f.Target.Interface())
-		switch items := f.Target.Interface().(type) {
+		hide := mask
+		if strings.HasPrefix(f.Name, "database") {
+			hide = maskDatabase
+		}
+		var value string
+		switch v := f.Target.Interface().(type) {
 		case []string:
-			value = strings.Join(items, ",")
+			value = strings.Join(maskAll(v, hide), ",")
 		case []KeySource:
-			names := make([]string, len(items))
-			for i, item := range items {
-				names[i] = item.String()
-			}
-			value = strings.Join(names, ",")
+			value = strings.Join(maskAll(v, KeySource.String), ",")
+		default:
+			value = hide(fmt.Sprint(v))
 		}
 		from, ok := s.origin[f.Name]
 		if !ok {
 			from = "flag"
 		}
-		list = append(list, Setting{f.Name, mask(value), from})
+		list = append(list, Setting{f.Name, value, from})
 	}
 	return list
 }
