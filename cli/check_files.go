@@ -169,7 +169,11 @@ type disk struct {
 	free uint64
 }
 
-// content looks into the file.
+// oneLine gives what went wrong with a server: it may be said of each of its
+// addresses in a line of its own.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// content looks into the database.
 func (f *findings) content(ctx context.Context, c *config.Config, now time.Time) {
 	found, err := models.Inspect(ctx, c.Database)
 	name := cmp.Or(c.DatabaseFile(), models.Redacted(c.Database))
@@ -183,7 +187,7 @@ func (f *findings) content(ctx context.Context, c *config.Config, now time.Time)
 	case errors.Is(err, models.ErrUnfinished):
 		f.add(config.Warning, "database.unfinished", "Start the server once and stop it, then check again.", "The database was not looked into: %s.", err)
 	case err != nil && c.DatabaseFile() == "":
-		f.add(config.Error, "database.unreachable", "Start the server, or mend the URL in database.", "The database %s cannot be looked into: %s.", name, err)
+		f.add(config.Error, "database.unreachable", "Start the server, or mend the URL in database.", "The database %s cannot be looked into: %s.", name, oneLine(err))
 	case err != nil:
 		f.add(config.Error, "database.unreadable", "Run this as the user that serves, and let that one read the file.", "The database cannot be looked into: %s.", err)
 	default:

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -139,10 +138,7 @@ func TestAPIToken_KeyIsShownOnceAndKeptNowhere(t *testing.T) {
 	}
 	kept := map[string][]byte{"the log": []byte(a.Log.String())}
 	a.stop() // all is in the file now
-	stored, err := os.ReadFile(a.databaseFile())
-	if err != nil {
-		t.Fatal(err)
-	}
+	stored := atRest(t, a.Config.Database)
 	sum := sha256.Sum256([]byte(token.Key))
 	if !bytes.Contains(stored, []byte(hex.EncodeToString(sum[:]))) {
 		t.Error("the hash of the key is not in the database: it was not the one to look at")
@@ -283,7 +279,7 @@ func TestAPIToken_ReadsWhileItsUseCannotBeNoted(t *testing.T) {
 	a := newApp(t)
 	alice := a.user("alice")
 	token := alice.apiToken("script", nil)
-	execSQL(t, a.Config.Database, "CREATE TRIGGER no_use BEFORE UPDATE ON api_tokens BEGIN SELECT RAISE(ABORT, 'no'); END")
+	heal := refuse(t, a.Config.Database, "BEFORE UPDATE ON api_tokens")
 	for range 2 {
 		token.do("GET", "/users/me", nil).want(http.StatusOK)
 	}
@@ -291,7 +287,7 @@ func TestAPIToken_ReadsWhileItsUseCannotBeNoted(t *testing.T) {
 	if got := alice.do("GET", path, nil).want(http.StatusOK).object()["last_used_at"]; got != nil {
 		t.Fatalf("it was noted, %v: nothing was in the way", got)
 	}
-	execSQL(t, a.Config.Database, "DROP TRIGGER no_use")
+	heal()
 	token.do("GET", "/users/me", nil).want(http.StatusOK)
 	if got := alice.do("GET", path, nil).want(http.StatusOK).object()["last_used_at"]; got != "2026-10-18T12:00:00Z" {
 		t.Errorf("last used %v", got)

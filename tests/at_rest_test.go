@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
-	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
@@ -16,11 +15,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"dueto/services"
 )
@@ -403,51 +402,8 @@ func (n *restRun) stored() map[string][]byte {
 			kept[name] = text
 		}
 	}
-	kept["rows"] = allRows(n.t, n.program.file("dueto.db"))
+	kept["rows"] = allRows(n.t, n.program.database)
 	return kept
-}
-
-// allRows gives all values of all tables, read from outside.
-func allRows(t testing.TB, file string) []byte {
-	t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+file+"?mode=ro")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	text := func(query string) (out []string) {
-		rows, err := db.Query(query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = rows.Close() }()
-		columns, err := rows.Columns()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-			values := make([]sql.NullString, len(columns))
-			into := make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			if err := rows.Scan(into...); err != nil {
-				t.Fatal(err)
-			}
-			for _, v := range values {
-				out = append(out, v.String)
-			}
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	var all bytes.Buffer
-	for _, table := range text("SELECT name FROM sqlite_master WHERE type = 'table'") {
-		fmt.Fprintf(&all, "%s\n%s\n", table, strings.Join(text(`SELECT * FROM "`+table+`"`), "\n"))
-	}
-	return all.Bytes()
 }
 
 func TestAtRest_NeitherDatabaseNorLogHoldsASecret(t *testing.T) {
@@ -462,7 +418,7 @@ func TestAtRest_NeitherDatabaseNorLogHoldsASecret(t *testing.T) {
 	n.changes()
 	n.administers()
 	running := n.stored()
-	if running["dueto.db-wal"] == nil || !bytes.Contains(running["dueto.db-wal"], []byte(restBossMail)) {
+	if !onPostgres && (running["dueto.db-wal"] == nil || !bytes.Contains(running["dueto.db-wal"], []byte(restBossMail))) {
 		t.Error("the log file of the database does not hold what was written last")
 	}
 	n.server.stop()
@@ -513,25 +469,29 @@ func TestAtRest_NeitherDatabaseNorLogHoldsASecret(t *testing.T) {
 	n.plants(secrets, log.Bytes())
 }
 
-// plants shows that the search finds each secret where there is one, in the
-// database's file as in a log.
+// plants shows that the search finds each secret where there is one, in a
+// database's file or rows as in a log.
 func (n *restRun) plants(secrets []string, log []byte) {
 	n.t.Helper()
-	file := filepath.Join(n.t.TempDir(), "planted.db")
-	if err := os.WriteFile(file, []byte(readFile(n.t, n.program.file("dueto.db"))), 0o600); err != nil {
+	url := newDatabase(n.t)
+	if err := migrateNew(url); err != nil {
 		n.t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite3", file)
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	db := openDatabase(n.t, url)
+	insert := "INSERT INTO tasks (title, description, created_at, updated_at) VALUES ('planted', $1, 0, 0)"
 	for i, secret := range secrets {
 		end := secret
 		if issuedToken.MatchString(secret) { // its signature
 			end = secret[strings.LastIndexByte(secret, '.')+1:]
 		}
 		planted := []string{secret, end, hex.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte(secret))}[i%4]
-		if _, err := db.Exec("INSERT INTO tasks (title, description, created_at, updated_at) VALUES ('planted', ?, 0, 0)", []byte(planted)); err != nil {
+		value := any([]byte(planted)) // as it is
+		if onPostgres && utf8.ValidString(planted) && !strings.Contains(planted, "\x00") {
+			value = planted
+		} else if onPostgres { // which takes no text like that
+			value = hex.EncodeToString([]byte(secret))
+		}
+		if _, err := db.Exec(insert, value); err != nil {
 			n.t.Fatal(err)
 		}
 		if line := append(bytes.Clone(log), `{"path":"`+planted+`"}`...); len(secretsIn(line, []string{secret})) != 1 {
@@ -541,7 +501,7 @@ func (n *restRun) plants(secrets []string, log []byte) {
 	if err := db.Close(); err != nil {
 		n.t.Fatal(err)
 	}
-	for where, text := range map[string][]byte{"file": []byte(readFile(n.t, file)), "rows": allRows(n.t, file)} {
+	for where, text := range map[string][]byte{"database": atRest(n.t, url), "rows": allRows(n.t, url)} {
 		found := secretsIn(text, secrets)
 		for _, secret := range secrets {
 			if found[secret] == "" {

@@ -339,7 +339,7 @@ func (s *serving) kill() {
 }
 
 // wantFiles checks what is in a folder.
-func wantFiles(t *testing.T, dir string, names ...string) {
+func wantFiles(t testing.TB, dir string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -128,21 +128,38 @@ func TestCheck_NothingIsFoundByDefault(t *testing.T) {
 	o.want(0).prints("No problems found.\n", "")
 }
 
+// checkCase is a state of things, and what the command finds in it.
+type checkCase struct {
+	name string
+	make func(t *testing.T, p *program)
+	env  []string
+	args []string
+	want []string
+}
+
+func (tt checkCase) run(t *testing.T) {
+	t.Parallel()
+	p := unprivilegedHome(t)
+	if tt.make != nil {
+		tt.make(t, p)
+	}
+	found, o := p.with(tt.env...).check(t, tt.args...)
+	if !slices.Equal(found, tt.want) {
+		t.Errorf("%s found %q, want %q:\n%s", o.what, found, tt.want, o.stdout)
+	}
+}
+
+// used gives a program a database and a secret.
+func used(_ *testing.T, p *program) { p.superuser("root") }
+
 func TestCheck_FindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	const mail = "--smtp-url=smtp://mail.example.com"
 	const from = "--mail-from=todo@example.com"
-	used := func(_ *testing.T, p *program) { p.superuser("root") } // has a database and a secret
-	for _, tt := range []struct {
-		name string
-		make func(t *testing.T, p *program)
-		env  []string
-		args []string
-		want []string
-	}{
+	for _, tt := range []checkCase{
 		{name: "settings that are not valid", env: []string{"DUETO_ACCESS_TTL=soon"}, args: []string{"--log-level=loud", "--password-cost=99"},
 			want: []string{"error settings.invalid", "error settings.invalid", "error settings.invalid"}},
-		{name: "database that is none", args: []string{"--database=postgres://localhost/dueto"}, want: []string{"error settings.invalid"}},
+		{name: "database that is none", args: []string{"--database=mysql://localhost/dueto"}, want: []string{"error settings.invalid"}},
 		{name: "variable that is no setting", env: []string{"DUETO_PAGESIZE=10"}, want: []string{"warning settings.unknown"}},
 		{name: "http to a public host", args: []string{"--public-url=http://dueto.example.com"},
 			want: []string{"error public-url.http", "warning auth-modes.insecure-cookies"}},
@@ -174,6 +191,26 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 		{name: "key that others can read", args: []string{"--jwt-algorithm=ES256", "--jwt-signing-key=key.pem"},
 			make: func(_ *testing.T, p *program) { p.put("key.pem", "a key", 0o644) }, want: []string{"error jwt-signing-key.readable"}},
 
+		{name: "a newer version's database", make: func(t *testing.T, p *program) {
+			used(t, p)
+			execSQL(t, p.database, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
+		}, want: []string{"error database.newer"}},
+		{name: "an older version's database", make: func(t *testing.T, p *program) {
+			used(t, p)
+			execSQL(t, p.database, `DELETE FROM schema_migrations`)
+		}, want: []string{"info database.migrations"}},
+		{name: "account from the future", make: func(t *testing.T, p *program) {
+			used(t, p)
+			execSQL(t, p.database, `UPDATE users SET date_joined = 4102444800000000`)
+		}, want: []string{"error clock.rows"}},
+	} {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func TestSQLite_CheckFindsWhatIsWrongWithFiles(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []checkCase{
 		{name: "folder that is missing", args: []string{"--database=sqlite:missing/dueto.db"}, want: []string{"error database.folder"}},
 		{name: "folder that is a file", args: []string{"--database=sqlite:notes/dueto.db"},
 			make: func(_ *testing.T, p *program) { p.put("notes", "", 0o600) }, want: []string{"error database.folder"}},
@@ -194,38 +231,33 @@ func TestCheck_FindsWhatIsWrong(t *testing.T) {
 			p.own("dueto.db")
 			p.mode("dueto.db", 0o600)
 		}, want: []string{"error database.corrupt"}},
-		{name: "a newer version's database", make: func(t *testing.T, p *program) {
-			used(t, p)
-			execSQL(t, p.database, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
-		}, want: []string{"error database.newer"}},
-		{name: "an older version's database", make: func(t *testing.T, p *program) {
-			used(t, p)
-			execSQL(t, p.database, `DELETE FROM schema_migrations`)
-		}, want: []string{"info database.migrations"}},
 		{name: "log without its index", make: func(t *testing.T, p *program) {
 			used(t, p)
 			p.put("dueto.db-wal", "something", 0o600)
 		}, want: []string{"warning database.unfinished"}},
-		{name: "account from the future", make: func(t *testing.T, p *program) {
-			used(t, p)
-			execSQL(t, p.database, `UPDATE users SET date_joined = 4102444800000000`)
-		}, want: []string{"error clock.rows"}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := unprivilegedHome(t)
-			if tt.make != nil {
-				tt.make(t, p)
-			}
-			found, o := p.with(tt.env...).check(t, tt.args...)
-			if !slices.Equal(found, tt.want) {
-				t.Errorf("%s found %q, want %q:\n%s", o.what, found, tt.want, o.stdout)
-			}
-		})
+		t.Run(tt.name, tt.run)
 	}
 }
 
-func TestCheck_FullDiskIsFound(t *testing.T) {
+func TestPostgres_CheckFindsWhatIsWrongWithTheServer(t *testing.T) {
+	t.Parallel()
+	theirs, relaxed, d := emptyPostgres(t), emptyPostgres(t), emptyPostgres(t)
+	execSQL(t, theirs, "CREATE TABLE tasks (body TEXT)")
+	for _, tt := range []checkCase{
+		{name: "nothing", args: []string{"--database=" + d}, want: []string{"info database.migrations"}},
+		{name: "nobody listens", args: []string{"--database=postgres://127.0.0.1:1/dueto"}, want: []string{"error database.unreachable"}},
+		{name: "no such database", args: []string{"--database=" + d + "_not"}, want: []string{"error database.unreachable"}},
+		{name: "somebody else's tables", args: []string{"--database=" + theirs}, want: []string{"error database.corrupt"}},
+		{name: "commits that are not waited for", args: []string{"--database=" + relaxed + "?synchronous_commit=off"}, want: []string{"error database.unreachable"}},
+		{name: "another machine's without TLS", args: []string{"--database=postgres://192.0.2.7:1/dueto?connect_timeout=1"},
+			want: []string{"error database.unreachable", "warning database.plain"}},
+	} {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func TestSQLite_CheckFindsAFullDisk(t *testing.T) {
 	t.Parallel()
 	p := unprivilegedHome(t)
 	p.folder("disk", 0o700)
@@ -280,10 +312,11 @@ func TestCheck_NoSecretIsPrinted(t *testing.T) {
 	key := "-----BEGIN PRIVATE KEY-----\n" + hidden + "\n-----END PRIVATE KEY-----\n"
 	for _, tt := range []struct{ env, want []string }{
 		{[]string{"DUETO_SECRET=changeme" + hidden + "0Zx9Yw8Vu7Ts", "DUETO_JWT_SIGNING_KEY=" + key, "DUETO_SMTP_URL=ftp://user:" + hidden + "@mail.example.com",
-			"DUETO_DATABASE=postgres://user:" + hidden + "@db.example.com/dueto"},
+			"DUETO_DATABASE=postgres:user:" + hidden + "@db.example.com/dueto"},
 			[]string{"error settings.invalid", "error settings.invalid", "error settings.invalid", "error secret.weak", "error public-url.mail"}},
 		{[]string{"DUETO_SECRET_FILE=weak", "DUETO_SMTP_URL=smtp://user:" + hidden + "@localhost?tls=none", "DUETO_MAIL_FROM=todo@example.com"},
 			[]string{"error public-url.mail", "error secret.readable", "error secret.weak"}},
+		{[]string{"DUETO_DATABASE=postgres://user:" + hidden + "@127.0.0.1:1/dueto?password=" + hidden + "&sslpassword=" + hidden}, []string{"error database.unreachable"}},
 	} {
 		found, o := p.with(tt.env...).check(t)
 		slices.Sort(found)

@@ -144,15 +144,15 @@ func TestCLI_VersionTellsItsOwnAndTheEngines(t *testing.T) {
 
 func TestCLI_MigrateIsDoneOnceAndMakesAPrivateFile(t *testing.T) {
 	t.Parallel()
-	p := newProgram(t)
+	p := newProgram(t).withEmptyDatabase()
 	o := p.run("migrate").want(0)
 	if !regexp.MustCompile(`^Applied 0001_\w+\n(Applied \d{4}_\w+\n)*$`).MatchString(o.stdout) || o.stderr != "" {
 		t.Errorf("printed %q, %q", o.stdout, o.stderr)
 	}
 	p.run("migrate").want(0).prints("Nothing to migrate.\n", "")
-	wantFiles(t, p.dir, "dueto.db")
-	if info, err := os.Stat(p.file("dueto.db")); err != nil || info.Mode() != 0o600 {
-		t.Errorf("the database has mode %v, %v", info.Mode(), err)
+	p.wantLeft()
+	if info, err := os.Stat(p.file("dueto.db")); !onPostgres && (err != nil || info.Mode() != 0o600) {
+		t.Errorf("the database has mode %v, %v", info, err)
 	}
 }
 
@@ -167,10 +167,14 @@ func TestCLI_ConfigTellsWhatIsInForceAndFromWhere(t *testing.T) {
 		last := len(cells) - 1
 		got[cells[0]] = [2]string{strings.Join(cells[1:last], " "), cells[last]}
 	}
+	database := [2]string{"sqlite:dueto.db", "default"}
+	if onPostgres {
+		database = [2]string{p.database, "environment"}
+	}
 	want := map[string][2]string{
 		"addr": {"127.0.0.1:8000", "default"}, "public-url": {"http://127.0.0.1:8000", "default"}, "trusted-proxies": {"", "default"},
 		"cors-origins": {"https://a.example,https://b.example", "flag"},
-		"database":     {"sqlite:dueto.db", "default"}, "read-access": {"public", "default"}, "default-visibility": {"public", "default"},
+		"database":     database, "database-replicas": {"", "default"}, "read-access": {"public", "default"}, "default-visibility": {"public", "default"},
 		"page-size": {"20", "environment"}, "max-page-size": {"100", "flag"},
 		"backup-every": {"0s", "default"}, "backup-dir": {"backups", "default"}, "backup-keep": {"7", "default"},
 		"secret": {"********", "environment"}, "secret-file": {"", "default"}, "jwt-algorithm": {"HS512", "default"},
@@ -298,7 +302,7 @@ func TestCLI_DeactivationBitesOnTheNextRequestOfARunningServer(t *testing.T) {
 	a.login("bob")
 }
 
-func TestCLI_FileThatIsNoDatabaseOfOursIsRefusedAndLeftAlone(t *testing.T) {
+func TestSQLite_FileThatIsNoDatabaseOfOursIsRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	const restore = "\nIt was left as it is. Restore a backup, or name another one with --database\n"
 	const newer = "\nNothing was changed. Run the newer version, or restore a backup from before it\n"
@@ -367,7 +371,7 @@ func cutTo(size int) func(*testing.T, *program, string) {
 	}
 }
 
-func TestCLI_PlaceThatCannotHoldADatabaseIsNamed(t *testing.T) {
+func TestSQLite_PlaceThatCannotHoldADatabaseIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string

@@ -106,14 +106,14 @@ func TestCLI_TokenCreateWithResetReplacesThoseOfTheSameName(t *testing.T) {
 
 func TestCLI_TokenListAndRevoke(t *testing.T) {
 	t.Parallel()
-	p := newProgram(t)
+	p := newProgram(t).withEmptyDatabase()
 	for _, args := range [][]string{{"create", "alice"}, {"list"}, {"revoke", "1"}} {
 		o := p.run(append([]string{"token"}, args...)...).want(1)
 		if !strings.HasPrefix(o.stderr, "dueto: there is no database: ") || o.stdout != "" {
 			t.Errorf("%s printed %q, %q", o.what, o.stdout, o.stderr)
 		}
 	}
-	wantFiles(t, p.dir)
+	p.wantNoDatabase()
 	a := p.serve().app()
 	alice, bob := a.user("alice"), a.user("bob")
 	tokens := []*apiToken{

@@ -57,14 +57,14 @@ func TestCLI_PromoteAndDemoteBiteOnTheNextRequestOfARunningServer(t *testing.T) 
 
 func TestCLI_UserListPrintsATable(t *testing.T) {
 	t.Parallel()
-	p := newProgram(t)
+	p := newProgram(t).withEmptyDatabase()
 	for _, args := range [][]string{{"list"}, {"grant", "alice", "tasks.add"}, {"promote", "alice"}} {
 		o := p.run(append([]string{"user"}, args...)...).want(1)
 		if !strings.HasPrefix(o.stderr, "dueto: there is no database: ") || o.stdout != "" {
 			t.Errorf("%s printed %q, %q", o.what, o.stdout, o.stderr)
 		}
 	}
-	wantFiles(t, p.dir) // a misspelt name leaves no database behind
+	p.wantNoDatabase() // a misspelt name leaves no database behind
 
 	p.superuser("root")
 	a := p.serve().app()

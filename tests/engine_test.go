@@ -1,10 +1,12 @@
 package tests
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +113,104 @@ func execSQL(t testing.TB, url string, statements ...string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// withEmptyDatabase gives the same program over a database that nothing was made
+// in yet, on either engine.
+func (p *program) withEmptyDatabase() *program {
+	p.t.Helper()
+	if !onPostgres {
+		return p
+	}
+	url := emptyPostgres(p.t)
+	empty := p.with("DUETO_DATABASE=" + url)
+	empty.database = url
+	return empty
+}
+
+// wantNoDatabase checks that nothing was made in the program's empty database.
+func (p *program) wantNoDatabase() {
+	p.t.Helper()
+	if !onPostgres {
+		wantFiles(p.t, p.dir)
+	} else if rows := allRows(p.t, p.database); len(rows) > 0 {
+		p.t.Fatalf("the database has tables:\n%s", rows)
+	}
+}
+
+// wantLeft checks what is in the program's folder besides its database, which
+// is one file or none of the folder's.
+func (p *program) wantLeft(names ...string) {
+	p.t.Helper()
+	if !onPostgres {
+		names = append(names, "dueto.db")
+	}
+	wantFiles(p.t, p.dir, names...)
+}
+
+// atRest gives all that a database holds: its files or, where a server has them,
+// its rows.
+func atRest(t testing.TB, url string) []byte {
+	t.Helper()
+	file, ok := strings.CutPrefix(url, "sqlite:")
+	if !ok {
+		return allRows(t, url)
+	}
+	var stored []byte
+	for _, suffix := range []string{"", "-wal", "-journal"} {
+		part, err := os.ReadFile(file + suffix)
+		if err != nil && (suffix == "" || !errors.Is(err, fs.ErrNotExist)) {
+			t.Fatal(err)
+		}
+		stored = append(stored, part...)
+	}
+	return stored
+}
+
+// allRows gives all values of all tables, read from outside.
+func allRows(t testing.TB, url string) []byte {
+	t.Helper()
+	db := openDatabase(t, url)
+	defer func() { _ = db.Close() }()
+	tables := "SELECT name FROM sqlite_master WHERE type = 'table'"
+	if !strings.HasPrefix(url, "sqlite:") {
+		tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()"
+	}
+	var all bytes.Buffer
+	for _, table := range allValues(t, db, tables) {
+		fmt.Fprintf(&all, "%s\n%s\n", table, strings.Join(allValues(t, db, `SELECT * FROM "`+table+`"`), "\n"))
+	}
+	return all.Bytes()
+}
+
+// allValues gives the values of all rows of a query, one after the other.
+func allValues(t testing.TB, db *sql.DB, query string) (out []string) {
+	t.Helper()
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		values, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range values {
+			out = append(out, v.String)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // refuse has the database fail what a trigger would fire on, such as "BEFORE

@@ -1,11 +1,8 @@
 package tests
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -139,7 +136,7 @@ func TestMailBinary_AServerThatHangsKeepsNobodyFromStopping(t *testing.T) {
 		if code := i.s.wait(); code != 0 {
 			t.Errorf("at %s: exit code %d after SIGTERM:\n%s", i.step, code, i.s.stderr)
 		}
-		wantFiles(t, i.p.dir, "dueto.db", "dueto.secret")
+		i.p.wantLeft("dueto.secret")
 		i.mail.down()
 		i.mail.heal()
 		i.mail.up()
@@ -180,11 +177,11 @@ func TestMailBinary_NoMailIsLostWhenTheServerIsKilled(t *testing.T) {
 	serve := func() *serving { return p.serve(mail.mailArgs("--public-url=http://dueto.test")...) }
 	acknowledged := []string{"twice"}
 	s := serve()
-	execSQL(t, p.database, "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+	heal := refuse(t, p.database, "BEFORE UPDATE OF state ON outbox")
 	s.app().ask("twice", address("twice")).want(http.StatusCreated)
 	mail.waitFor(address("twice"), 1)
 	s.kill() // when it has sent, and before that is written down
-	execSQL(t, p.database, "DROP TRIGGER full")
+	heal()
 	for round := range rounds {
 		s = serve()
 		before := len(mail.inbox(""))
@@ -291,11 +288,9 @@ func TestMailBinary_TwoServersOverOneDatabase(t *testing.T) {
 
 func TestMailBinary_OutboxCommandsWithoutMail(t *testing.T) {
 	t.Parallel()
-	p := newProgram(t).with("DUETO_PUBLIC_URL=http://dueto.test")
+	p := newProgram(t).withEmptyDatabase().with("DUETO_PUBLIC_URL=http://dueto.test")
 	p.run("outbox", "list").want(1)
-	if _, err := os.Stat(p.file("dueto.db")); !errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("the list made a database: %v", err)
-	}
+	p.wantNoDatabase()
 	s := p.serve()
 	a := s.app()
 	a.Config.PublicURL = "http://dueto.test"

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -290,14 +287,7 @@ func TestOutbox_HoldsNoLinks(t *testing.T) {
 		}
 		wantNone(t, what, []byte(text), append(tokens, "eyJ", "http", "://", "dueto.test", "/auth/"))
 	}
-	var stored []byte
-	for _, suffix := range []string{"", "-wal", "-journal"} {
-		part, err := os.ReadFile(m.databaseFile() + suffix)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-		stored = append(stored, part...)
-	}
+	stored := atRest(t, m.Config.Database)
 	if !bytes.Contains(stored, []byte("next@example.com")) {
 		t.Error("the database does not hold what was written last")
 	}
@@ -470,9 +460,8 @@ func TestOutbox_ASenderThatDiedIsReplacedWhenItsLeaseIsOver(t *testing.T) {
 func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	t.Parallel()
 	m := newMailApp(t)
-	const refuse = " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
 	// It cannot write down that it has sent one.
-	execSQL(t, m.Config.Database, "CREATE TRIGGER full BEFORE UPDATE OF state ON outbox"+refuse)
+	heal := refuse(t, m.Config.Database, "BEFORE UPDATE OF state ON outbox")
 	m.ask("alice", address("alice")).want(http.StatusCreated)
 	m.logged("the outbox cannot be written", 1)
 	for i := range 5 { // what it has sent it keeps its hands off
@@ -484,7 +473,7 @@ func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	if mails := m.mail.inbox(""); len(mails) != 6 {
 		t.Fatalf("%d messages were sent", len(mails))
 	}
-	execSQL(t, m.Config.Database, "DROP TRIGGER full")
+	heal()
 	m.later(2 * time.Minute)
 	twice := m.wantInbox(address("alice"), subjectActivation, subjectActivation)
 	if first, second := twice[0].Header.Get("Message-Id"), twice[1].Header.Get("Message-Id"); first != second {
@@ -492,7 +481,7 @@ func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	}
 
 	// It cannot take one to send.
-	execSQL(t, m.Config.Database, "CREATE TRIGGER full BEFORE UPDATE OF attempts ON outbox"+refuse)
+	heal = refuse(t, m.Config.Database, "BEFORE UPDATE OF attempts ON outbox")
 	m.ask("bob", address("bob")).want(http.StatusCreated)
 	m.logged("the outbox cannot be read", 1)
 	m.Services.Outbox.Wake()
@@ -500,16 +489,16 @@ func TestOutbox_AStoreThatTakesNothing(t *testing.T) {
 	if mails := m.mail.inbox(address("bob")); len(mails) != 0 {
 		t.Fatalf("%d messages were sent that nobody had taken", len(mails))
 	}
-	execSQL(t, m.Config.Database, "DROP TRIGGER full")
+	heal()
 	m.Services.Outbox.Wake()
 	m.wantInbox(address("bob"), subjectActivation)
 
 	// It cannot keep one.
-	execSQL(t, m.Config.Database, "CREATE TRIGGER full BEFORE INSERT ON outbox"+refuse)
+	heal = refuse(t, m.Config.Database, "BEFORE INSERT ON outbox")
 	if r := m.ask("carol", address("carol")); r.Status < 500 {
 		t.Errorf("status %d: %s", r.Status, r.Body)
 	}
-	execSQL(t, m.Config.Database, "DROP TRIGGER full")
+	heal()
 	m.ask("carol", address("carol")).want(http.StatusCreated) // nothing was kept
 	m.wantInbox(address("carol"), subjectActivation)
 }

@@ -295,7 +295,7 @@ func TestNoInput_CreatesuperuserMakesAStaffAccountThatCanLogIn(t *testing.T) {
 	p.with("DUETO_SUPERUSER_PASSWORD="+password).
 		run("createsuperuser", "--no-input", "--username", "Root", "--email", "root@example.com", "--password-cost", "4").
 		want(0).prints("Superuser Root created.\n", "")
-	wantFiles(t, p.dir, "dueto.db", "dueto.secret")
+	p.wantLeft("dueto.secret")
 	root := p.serve().app().login("root")
 	me := root.do("GET", "/users/me", nil).want(http.StatusOK).object()
 	if me["username"] != "Root" || me["email"] != "root@example.com" || me["is_staff"] != true || me["is_active"] != true {
@@ -355,7 +355,7 @@ func TestNoInput_CreatesuperuserRefusesWhatRegisterRefuses(t *testing.T) {
 	}
 }
 
-func TestUser_OnADatabaseThatIsNotThereMakesNone(t *testing.T) {
+func TestSQLite_UserOnADatabaseThatIsNotThereMakesNone(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	for _, args := range [][]string{{"user", "activate", "alice"}, {"user", "deactivate", "alice"}, {"changepassword", "alice", "--no-input"}} {
