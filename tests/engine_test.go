@@ -51,17 +51,22 @@ func newDatabase(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url, drop, err := d.Copy(migrateNew)
+	url, giveBack, err := d.Copy(migrateNew)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := drop(); err != nil {
+		_, changed := lookedInto.LoadAndDelete(url)
+		if err := giveBack(!changed); err != nil {
 			t.Error(err)
 		}
 	})
 	return url
 }
+
+// lookedInto are the databases that a test opened by itself: it may have changed
+// more than rows.
+var lookedInto sync.Map
 
 // emptyPostgres gives the URL of a database of PostgreSQL that has nothing in
 // it, whichever engine the tests run on.
@@ -95,6 +100,7 @@ func openDatabase(t testing.TB, url string) *sql.DB {
 	if file, ok := strings.CutPrefix(url, "sqlite:"); ok {
 		driver, dsn = "sqlite3", "file:"+file+"?_busy_timeout=10000"
 	}
+	lookedInto.Store(url, true)
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal(err)
