@@ -38,7 +38,11 @@ const (
 	// maxAttempts and retryFor bound how often and how long a write is run again
 	// that was undone through no fault of its own.
 	maxAttempts = 12
-	retryFor    = 5 * time.Second
+	retryFor    = 10 * time.Second
+	// freeAttempts are those of a write that was undone to keep it apart from
+	// others. Then it waits until it is the only one of them that is run again: of
+	// many that are after one row, one is kept and all others are undone each time.
+	freeAttempts = 3
 )
 
 // postgresEngine is one database of a PostgreSQL server, or of servers of which
@@ -52,6 +56,8 @@ type postgresEngine struct {
 	gate gate
 	// limiting is the gate before the connections that limits have to themselves.
 	limiting gate
+	// again lets in one write that is run again at a time.
+	again gate
 
 	closing sync.RWMutex // held for reading while a write runs
 	closed  atomic.Bool
@@ -88,7 +94,7 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (_ *postgresEng
 		return nil, translate(err)
 	}
 	e.base = over(g, e.conn)
-	e.gate = make(gate, int(cfg.MaxConns)-cap(e.limiting))
+	e.gate, e.again = make(gate, int(cfg.MaxConns)-cap(e.limiting)), make(gate, 1)
 	return e, nil
 }
 
@@ -168,7 +174,12 @@ func (e *postgresEngine) write(ctx context.Context, fn func(DB) error) error {
 	if e.closed.Load() {
 		return fmt.Errorf("%w: it is closing", ErrUnavailable)
 	}
-	began := time.Now()
+	began, alone := time.Now(), false
+	defer func() {
+		if alone {
+			e.again.leave()
+		}
+	}()
 	for attempt := 1; ; attempt++ {
 		if err := e.gate.enter(ctx); err != nil {
 			return err
@@ -183,6 +194,15 @@ func (e *postgresEngine) write(ctx context.Context, fn func(DB) error) error {
 		}
 		if !again || attempt == maxAttempts || time.Since(began) > retryFor {
 			return err
+		}
+		if conflicted(err) && attempt >= freeAttempts && !alone {
+			waiting, cancel := context.WithDeadline(context.Background(), began.Add(retryFor))
+			alone = e.again.enter(waiting) == nil
+			cancel()
+			if !alone {
+				return err
+			}
+			continue
 		}
 		time.Sleep(rand.N(time.Millisecond << min(attempt, 8))) //nolint:gosec // to spread, not to hide
 	}

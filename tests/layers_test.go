@@ -44,8 +44,6 @@ var layerRooms = map[string]layerRoom{
 	"models":     {never: []string{layerGin}},
 	"config":     {},
 	"web":        {},
-	// For tests alone.
-	"internal/pgtest": {never: []string{layerGin, layerGorm}},
 }
 
 // layerOutside are folders of programs and tests about the product, which may
@@ -56,7 +54,7 @@ var layerOutside = []string{"tests", "bench", "internal"}
 const layerTestServers = "internal/pgtest"
 
 // layerViolations gives the forbidden imports of a file in a room. A test may
-// import the room that it tests, and start databases.
+// import the room that it tests.
 func layerViolations(room, name, source string) ([]string, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
 	if err != nil {

@@ -1,0 +1,141 @@
+package models
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dueto/internal/pgtest"
+)
+
+// sharedServer is a PostgreSQL server that is there while a test needs it.
+var sharedServer struct {
+	mu        sync.Mutex
+	users     int
+	databases *pgtest.Databases
+}
+
+// emptyPostgres gives the URL of a database of PostgreSQL that has nothing in it.
+func emptyPostgres(t testing.TB) string {
+	t.Helper()
+	s := &sharedServer
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users == 0 {
+		var err error
+		if s.databases, err = pgtest.NewDatabases(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url, drop, err := s.databases.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.users++
+	t.Cleanup(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if err := drop(); err != nil {
+			t.Error(err)
+		}
+		if s.users--; s.users == 0 {
+			if err := s.databases.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return url
+}
+
+// onEachEngine runs a test on an empty database of either engine.
+func onEachEngine(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
+	t.Parallel()
+	for name, database := range map[string]func(testing.TB) string{
+		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "dueto.db") },
+		"postgres": emptyPostgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, database(t))
+		})
+	}
+}
+
+// onEachStore is onEachEngine for a store that is ready for use.
+func onEachStore(t *testing.T, test func(t *testing.T, s *Store)) {
+	t.Helper()
+	onEachEngine(t, func(t *testing.T, url string) { test(t, migratedURL(t, url)) })
+}
+
+// openURL opens a store and closes it with the test.
+func openURL(t testing.TB, url string) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), url, Options{Now: func() time.Time { return at }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+func migratedURL(t testing.TB, url string) *Store {
+	t.Helper()
+	s := openURL(t, url)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// raw changes a database as any other program would.
+func raw(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	if file, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		rawSQLite(t, file, statements...)
+		return
+	}
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for _, s := range statements {
+		if _, err := db.ExecContext(context.Background(), s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// namesFor gives the migrations of the engine of a URL.
+func namesFor(t testing.TB, url string) []string {
+	t.Helper()
+	if strings.HasPrefix(url, "sqlite:") {
+		return migrationNames(t)
+	}
+	list, err := migrations("postgres")
+	if err != nil || len(list) == 0 {
+		t.Fatalf("%d migrations, %v", len(list), err)
+	}
+	names := make([]string, len(list))
+	for i, m := range list {
+		names[i] = m.name
+	}
+	return names
+}
+
+// gateOf gives the gate before a store's readers.
+func gateOf(s *Store) gate {
+	if e, ok := s.engine.(*sqliteEngine); ok {
+		return e.gate
+	}
+	return s.engine.(*postgresEngine).gate
+}
