@@ -132,10 +132,34 @@ func namesFor(t testing.TB, url string) []string {
 	return names
 }
 
-// gateOf gives the gate before a store's readers.
-func gateOf(s *Store) gate {
+// occupy takes all of a store's turns to read, until they are released.
+func occupy(s *Store) (release func()) {
 	if e, ok := s.engine.(*sqliteEngine); ok {
-		return e.gate
+		taken := make([]queryer, cap(e.direct.idle))
+		for i := range taken {
+			taken[i] = <-e.direct.idle
+		}
+		return func() {
+			for _, conn := range taken {
+				e.direct.idle <- conn
+			}
+		}
 	}
-	return s.engine.(*postgresEngine).gate
+	slots := s.engine.(*postgresEngine).gate
+	for range cap(slots) {
+		slots <- struct{}{}
+	}
+	return func() {
+		for range cap(slots) {
+			<-slots
+		}
+	}
+}
+
+// busy gives how many turns to read are taken.
+func busy(s *Store) int {
+	if e, ok := s.engine.(*sqliteEngine); ok {
+		return cap(e.direct.idle) - len(e.direct.idle)
+	}
+	return len(s.engine.(*postgresEngine).gate)
 }

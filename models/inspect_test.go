@@ -52,34 +52,31 @@ const joinedAt = `INSERT INTO users (username, username_key, email, email_key, p
 const sessionAt = `INSERT INTO sessions (user_id, generation, created_at, rotated_at, last_used_at, expires_at) VALUES (1, 1, `
 
 func TestInspect_TellsTheNewestTimeOfAccountsAndSessions(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "dueto.db")
-	s := openAt(t, file)
-	if _, err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, step := range []struct {
-		statement string
-		want      time.Time
-	}{
-		{"", time.Time{}},
-		{joinedAt, Time(1000)},
-		{sessionAt + "2000, 0, 0, 9000)", Time(2000)},
-		{sessionAt + "0, 0, 3000, 9000)", Time(3000)},
-		{"DELETE FROM users", time.Time{}},
-	} {
-		if step.statement != "" {
-			if err := s.Write(t.Context(), func(tx DB) error { return tx.exec(step.statement) }); err != nil {
-				t.Fatal(err)
+	onEachEngine(t, func(t *testing.T, url string) {
+		s := migratedURL(t, url)
+		for _, step := range []struct {
+			statement string
+			want      time.Time
+		}{
+			{"", time.Time{}},
+			{joinedAt, Time(1000)},
+			{sessionAt + "2000, 0, 0, 9000)", Time(2000)},
+			{sessionAt + "0, 0, 3000, 9000)", Time(3000)},
+			{"DELETE FROM users", time.Time{}},
+		} {
+			if step.statement != "" {
+				if err := s.Write(t.Context(), func(tx DB) error { return tx.exec(step.statement) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// What is in the log only is seen too. (Within one process the index is
+			// shared with the store, and so not read-only.)
+			found, err := Inspect(t.Context(), url)
+			if err != nil || !found.Newest.Equal(step.want) || found.Pending != nil {
+				t.Errorf("after %q: %+v, %v; want %s", step.statement, found, err, step.want)
 			}
 		}
-		// What is in the log only is seen too. (Within one process the index is
-		// shared with the store, and so not read-only.)
-		found, err := Inspect(t.Context(), "sqlite:"+file)
-		if err != nil || !found.Newest.Equal(step.want) || found.Pending != nil {
-			t.Errorf("after %q: %+v, %v; want %s", step.statement, found, err, step.want)
-		}
-	}
+	})
 }
 
 func TestInspect_TellsWhatIsPending(t *testing.T) {

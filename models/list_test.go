@@ -65,7 +65,11 @@ func explaining(t testing.TB, s *Store) (DB, *explainer) {
 // equal values in every column that can be ordered by.
 func openFilled(t testing.TB) *Store {
 	t.Helper()
-	s := openMigrated(t)
+	return filled(t, openMigrated(t))
+}
+
+func filled(t testing.TB, s *Store) *Store {
+	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	maybe := func(n int64) sql.NullInt64 {
 		return sql.NullInt64{Int64: 1 + random.Int64N(n), Valid: random.IntN(4) > 0}
@@ -193,81 +197,83 @@ func TestListUsers_EveryPageIsReadFromAnIndex(t *testing.T) {
 // Pages by cursor are put together from several queries; all of them in a row
 // must be the list that one query gives.
 func TestListTasks_PagesInARowAreTheWholeList(t *testing.T) {
-	t.Parallel()
-	s := openFilled(t)
-	db := s.Read(t.Context())
-	for _, order := range []Order{
-		nil,
-		{{Name: "id", Desc: true}},
-		{{Name: "due_to"}},
-		{{Name: "due_to", Desc: true}},
-		{{Name: "priority", Desc: true}, {Name: "title"}},
-		{{Name: "title", Desc: true}, {Name: "due_to"}, {Name: "updated_at", Desc: true}},
-		{{Name: "priority"}, {Name: "id", Desc: true}, {Name: "title"}},
-	} {
-		f := TaskFilter{Scope: scopes["somebody"]}
-		want, err := ListTasks(db, f, Page{Order: order, Limit: 10_000})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, backward := range []bool{false, true} {
-			got := []Task{}
-			at := Page{Order: order, Limit: 333, Backward: backward}
-			if backward {
-				last := want[len(want)-1]
-				got, at.Position = append(got, last), TaskPosition(order, last)
-			}
-			for {
-				rows, err := ListTasks(db, f, at)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(rows) == 0 {
-					break
-				}
-				edge := rows[len(rows)-1]
-				if backward {
-					got, edge = append(rows, got...), rows[0]
-				} else {
-					got = append(got, rows...)
-				}
-				at.Position = TaskPosition(order, edge)
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("%v, backward %v: %d rows in pages differ from the %d at once", order, backward, len(got), len(want))
-			}
-		}
-	}
-}
-
-func TestCountTasks_CountsWhatIsListed(t *testing.T) {
-	t.Parallel()
-	s := openFilled(t)
-	db := s.Read(t.Context())
-	yes, no := true, false
-	three, from := int64(3), int64(250)
-	for name, f := range map[string]TaskFilter{
-		"all":           {},
-		"person":        {Person: &three},
-		"created by":    {CreatedBy: &three},
-		"done":          {Done: &yes},
-		"private":       {Private: &no},
-		"priority":      {Priority: &three},
-		"priority min":  {PriorityMin: &three},
-		"due":           {DueAfter: &three, DueBefore: &from},
-		"updated since": {UpdatedSince: &from},
-		"overdue":       {Overdue: &yes, Now: from},
-		"not overdue":   {Overdue: &no, Now: from},
-	} {
-		for who, scope := range scopes {
-			f.Scope = scope
-			rows, err := ListTasks(db, f, Page{Limit: 10_000})
+	onEachStore(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		db := s.Read(t.Context())
+		for _, order := range []Order{
+			nil,
+			{{Name: "id", Desc: true}},
+			{{Name: "due_to"}},
+			{{Name: "due_to", Desc: true}},
+			{{Name: "priority", Desc: true}, {Name: "title"}},
+			{{Name: "title", Desc: true}, {Name: "due_to"}, {Name: "updated_at", Desc: true}},
+			{{Name: "priority"}, {Name: "id", Desc: true}, {Name: "title"}},
+		} {
+			f := TaskFilter{Scope: scopes["somebody"]}
+			want, err := ListTasks(db, f, Page{Order: order, Limit: 10_000})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n, err := CountTasks(db, f); err != nil || n != int64(len(rows)) || n == 0 {
-				t.Errorf("%s for %s: counted %d, %v; listed %d", name, who, n, err, len(rows))
+			for _, backward := range []bool{false, true} {
+				got := []Task{}
+				at := Page{Order: order, Limit: 333, Backward: backward}
+				if backward {
+					last := want[len(want)-1]
+					got, at.Position = append(got, last), TaskPosition(order, last)
+				}
+				for {
+					rows, err := ListTasks(db, f, at)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if len(rows) == 0 {
+						break
+					}
+					edge := rows[len(rows)-1]
+					if backward {
+						got, edge = append(rows, got...), rows[0]
+					} else {
+						got = append(got, rows...)
+					}
+					at.Position = TaskPosition(order, edge)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%v, backward %v: %d rows in pages differ from the %d at once", order, backward, len(got), len(want))
+				}
 			}
 		}
-	}
+	})
+}
+
+func TestCountTasks_CountsWhatIsListed(t *testing.T) {
+	onEachStore(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		db := s.Read(t.Context())
+		yes, no := true, false
+		three, from := int64(3), int64(250)
+		for name, f := range map[string]TaskFilter{
+			"all":           {},
+			"person":        {Person: &three},
+			"created by":    {CreatedBy: &three},
+			"done":          {Done: &yes},
+			"private":       {Private: &no},
+			"priority":      {Priority: &three},
+			"priority min":  {PriorityMin: &three},
+			"due":           {DueAfter: &three, DueBefore: &from},
+			"updated since": {UpdatedSince: &from},
+			"overdue":       {Overdue: &yes, Now: from},
+			"not overdue":   {Overdue: &no, Now: from},
+		} {
+			for who, scope := range scopes {
+				f.Scope = scope
+				rows, err := ListTasks(db, f, Page{Limit: 10_000})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n, err := CountTasks(db, f); err != nil || n != int64(len(rows)) || n == 0 {
+					t.Errorf("%s for %s: counted %d, %v; listed %d", name, who, n, err, len(rows))
+				}
+			}
+		}
+	})
 }

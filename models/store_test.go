@@ -71,69 +71,70 @@ func migrationNames(t testing.TB) []string {
 	return names
 }
 
-func TestMigrate_FreshFileGetsEveryMigrationOnce(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "dueto.db")
-	s, want := openAt(t, file), migrationNames(t)
-	applied, err := s.Migrate(t.Context())
-	if err != nil || !slices.Equal(applied, want) {
-		t.Fatalf("the first run applied %v, %v; want %v", applied, err, want)
-	}
-	if applied, err = s.Migrate(t.Context()); err != nil || len(applied) != 0 {
-		t.Fatalf("the second run applied %v, %v", applied, err)
-	}
-	if applied, err = openAt(t, file).Migrate(t.Context()); err != nil || len(applied) != 0 {
-		t.Fatalf("another store applied %v, %v", applied, err)
-	}
-	for query, want := range map[string]int64{
-		"SELECT count(*) FROM schema_migrations":        int64(len(want)),
-		"SELECT max(applied_at) FROM schema_migrations": Micros(at),
-		"SELECT count(*) FROM store_probe":              1,
-	} {
-		if got, err := scalar(s.Read(t.Context()), query); err != nil || got != want {
-			t.Errorf("%s: %d, %v; want %d", query, got, err, want)
+func TestMigrate_FreshDatabaseGetsEveryMigrationOnce(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, url string) {
+		s, want := openURL(t, url), namesFor(t, url)
+		applied, err := s.Migrate(t.Context())
+		if err != nil || !slices.Equal(applied, want) {
+			t.Fatalf("the first run applied %v, %v; want %v", applied, err, want)
 		}
-	}
-	if err := s.Ready(t.Context()); err != nil {
-		t.Errorf("a migrated store is not ready: %v", err)
-	}
+		if applied, err = s.Migrate(t.Context()); err != nil || len(applied) != 0 {
+			t.Fatalf("the second run applied %v, %v", applied, err)
+		}
+		if applied, err = openURL(t, url).Migrate(t.Context()); err != nil || len(applied) != 0 {
+			t.Fatalf("another store applied %v, %v", applied, err)
+		}
+		for query, want := range map[string]int64{
+			"SELECT count(*) FROM schema_migrations":        int64(len(want)),
+			"SELECT max(applied_at) FROM schema_migrations": Micros(at),
+			"SELECT count(*) FROM store_probe":              1,
+		} {
+			if got, err := scalar(s.Read(t.Context()), query); err != nil || got != want {
+				t.Errorf("%s: %d, %v; want %d", query, got, err, want)
+			}
+		}
+		if err := s.Ready(t.Context()); err != nil {
+			t.Errorf("a migrated store is not ready: %v", err)
+		}
+	})
 }
 
-func TestMigrate_TwoStoresAtOnceMigrateOnce(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "dueto.db")
-	stores := []*Store{openAt(t, file), openAt(t, file)}
-	applied := make([][]string, len(stores))
-	var wg sync.WaitGroup
-	for i, s := range stores {
-		wg.Go(func() {
-			var err error
-			if applied[i], err = s.Migrate(t.Context()); err != nil {
-				t.Errorf("store %d: %v", i, err)
-			}
-		})
-	}
-	wg.Wait()
-	all := slices.Concat(applied...)
-	slices.Sort(all)
-	if !slices.Equal(all, migrationNames(t)) {
-		t.Fatalf("together they applied %v", applied)
-	}
+func TestMigrate_SeveralStoresAtOnceMigrateOnce(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, url string) {
+		stores := []*Store{openURL(t, url), openURL(t, url), openURL(t, url)}
+		applied := make([][]string, len(stores))
+		var wg sync.WaitGroup
+		for i, s := range stores {
+			wg.Go(func() {
+				var err error
+				if applied[i], err = s.Migrate(t.Context()); err != nil {
+					t.Errorf("store %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		all := slices.Concat(applied...)
+		slices.Sort(all)
+		if !slices.Equal(all, namesFor(t, url)) {
+			t.Fatalf("together they applied %v", applied)
+		}
+	})
 }
 
 func TestMigrate_NewerSchemaIsRefused(t *testing.T) {
-	t.Parallel()
-	s := openMigrated(t)
-	newer := int64(len(migrationNames(t)) + 1)
-	err := s.Write(t.Context(), func(tx DB) error {
-		return tx.exec("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, 'from the future', 0)", newer)
+	onEachEngine(t, func(t *testing.T, url string) {
+		s := migratedURL(t, url)
+		newer := int64(len(namesFor(t, url)) + 1)
+		err := s.Write(t.Context(), func(tx DB) error {
+			return tx.exec("INSERT INTO schema_migrations (version, name, applied_at) VALUES (?, 'from the future', 0)", newer)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if applied, err := s.Migrate(t.Context()); !errors.Is(err, ErrSchemaNewer) || len(applied) != 0 {
+			t.Fatalf("Migrate gave %v, %v; want ErrSchemaNewer", applied, err)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if applied, err := s.Migrate(t.Context()); !errors.Is(err, ErrSchemaNewer) || len(applied) != 0 {
-		t.Fatalf("Migrate gave %v, %v; want ErrSchemaNewer", applied, err)
-	}
 }
 
 func TestOpen_WhatIsNotOursIsRefusedAndLeftAsItWas(t *testing.T) {
@@ -185,18 +186,18 @@ func TestOpen_WhatIsNotOursIsRefusedAndLeftAsItWas(t *testing.T) {
 
 // A name from another tool's bookkeeping is no sign that the schema is ours.
 func TestOpen_AnotherToolsSchemaMigrationsAreNotOurs(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "other.db")
-	rawSQLite(t, file, "CREATE TABLE schema_migrations (version INTEGER NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL)",
-		"INSERT INTO schema_migrations VALUES (1, FALSE)", "CREATE TABLE cookies (id INTEGER PRIMARY KEY)")
-	s, err := Open(t.Context(), "sqlite:"+file, Options{})
-	if err == nil {
-		_, err = s.Migrate(t.Context())
-		_ = s.Close()
-	}
-	if !errors.Is(err, ErrCorrupt) {
-		t.Fatalf("opening and migrating gave %v; want ErrCorrupt", err)
-	}
+	onEachEngine(t, func(t *testing.T, url string) {
+		raw(t, url, "CREATE TABLE schema_migrations (version INTEGER NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL)",
+			"INSERT INTO schema_migrations VALUES (1, FALSE)", "CREATE TABLE cookies (id INTEGER PRIMARY KEY)")
+		s, err := Open(t.Context(), url, Options{})
+		if err == nil {
+			_, err = s.Migrate(t.Context())
+			_ = s.Close()
+		}
+		if !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("opening and migrating gave %v; want ErrCorrupt", err)
+		}
+	})
 }
 
 func TestOpen_FileThatCannotBeOpenedIsUnavailable(t *testing.T) {
@@ -324,20 +325,20 @@ func TestRead_HandleCannotWrite(t *testing.T) {
 }
 
 func TestSchema_EnforcesReferences(t *testing.T) {
-	t.Parallel()
-	s := openMigrated(t)
-	err := s.Write(t.Context(), func(tx DB) error {
-		return CreateTask(tx, &Task{Title: "x", Tags: "[]", PersonID: sql.NullInt64{Int64: 99, Valid: true}})
-	})
-	if !errors.Is(err, ErrReference) {
-		t.Fatalf("a task for nobody gave %v; want ErrReference", err)
-	}
-	for i, want := range []error{nil, ErrDuplicate} {
+	onEachStore(t, func(t *testing.T, s *Store) {
 		err := s.Write(t.Context(), func(tx DB) error {
-			return CreateUser(tx, &User{Username: "a", UsernameKey: "a", Email: fmt.Sprint(i), EmailKey: fmt.Sprint(i), Permissions: "[]"})
+			return CreateTask(tx, &Task{Title: "x", Tags: "[]", PersonID: sql.NullInt64{Int64: 99, Valid: true}})
 		})
-		if !errors.Is(err, want) {
-			t.Fatalf("account %d gave %v; want %v", i, err, want)
+		if !errors.Is(err, ErrReference) {
+			t.Fatalf("a task for nobody gave %v; want ErrReference", err)
 		}
-	}
+		for i, want := range []error{nil, ErrDuplicate} {
+			err := s.Write(t.Context(), func(tx DB) error {
+				return CreateUser(tx, &User{Username: "a", UsernameKey: "a", Email: fmt.Sprint(i), EmailKey: fmt.Sprint(i), Permissions: "[]"})
+			})
+			if !errors.Is(err, want) {
+				t.Fatalf("account %d gave %v; want %v", i, err, want)
+			}
+		}
+	})
 }

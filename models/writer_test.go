@@ -107,27 +107,6 @@ func TestWrite_RefusedWritesUndoOnlyThemselvesAndTheRestShareACommit(t *testing.
 	}
 }
 
-func TestWrite_PanicFailsItsOwnWriteOnly(t *testing.T) {
-	t.Parallel()
-	s := openMigrated(t)
-	err := s.Write(t.Context(), func(tx DB) error {
-		if err := addTask("half")(tx); err != nil {
-			return err
-		}
-		var nothing *Task
-		return addTask(nothing.Title)(tx)
-	})
-	if err == nil {
-		t.Error("a write that panicked succeeded")
-	}
-	if err := s.Write(t.Context(), addTask("next")); err != nil {
-		t.Errorf("the next write: %v", err)
-	}
-	if got := titles(t, s); !slices.Equal(got, []string{"next"}) {
-		t.Errorf("stored %q", got)
-	}
-}
-
 func TestWrite_CancelledWhileItWaitsNeverRuns(t *testing.T) {
 	t.Parallel()
 	s := openMigrated(t)
@@ -140,19 +119,6 @@ func TestWrite_CancelledWhileItWaitsNeverRuns(t *testing.T) {
 	}
 	if !errors.Is(err, context.Canceled) || ran {
 		t.Errorf("a write whose client left gave %v (it ran: %v)", err, ran)
-	}
-}
-
-func TestWrite_CancelledAfterItBeganIsDone(t *testing.T) {
-	t.Parallel()
-	s := openMigrated(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	err := s.Write(ctx, func(tx DB) error {
-		cancel()
-		return addTask("kept")(tx)
-	})
-	if got := titles(t, s); err != nil || !slices.Equal(got, []string{"kept"}) {
-		t.Errorf("it gave %v and stored %q", err, got)
 	}
 }
 

@@ -97,6 +97,8 @@ func (s *APITokenService) prepare(in NewAPIToken) (models.APIToken, error) {
 		fields.Add("name", "This field may not be blank.")
 	case utf8.RuneCountInString(t.Name) > 100:
 		fields.Add("name", "Ensure this field has no more than 100 characters.")
+	case !utf8.ValidString(t.Name): // from the command line; PostgreSQL keeps no such text
+		fields.Add("name", "This is not valid text.")
 	case strings.ContainsFunc(t.Name, unicode.IsControl):
 		fields.Add("name", "A name must not contain control characters.")
 	}
