@@ -119,9 +119,12 @@ func ReleaseName(tx DB, usernameKey string) error {
 	return tx.exec("DELETE FROM reserved_names WHERE username_key = ?", usernameKey)
 }
 
-// NameReserved fails with ErrDuplicate where the name was taken by a decoy.
+// NameReserved fails with ErrDuplicate where the name was taken, by an account as
+// by a decoy: PostgreSQL gives a number to a row that it then refuses, and who
+// counts on would see which of the two it was.
 func NameReserved(tx DB, usernameKey string) error {
-	n, err := scalar(tx, "SELECT count(*) FROM reserved_names WHERE username_key = ?", usernameKey)
+	n, err := scalar(tx, `SELECT (SELECT count(*) FROM reserved_names WHERE username_key = ?)
+		+ (SELECT count(*) FROM users WHERE username_key = ?)`, usernameKey, usernameKey)
 	if err == nil && n > 0 {
 		return ErrDuplicate
 	}

@@ -69,9 +69,9 @@ func steps(text string) (list []step) {
 	return list
 }
 
-// TestDocuments_PrintWhatTheySay types the documents' commands into a shell,
+// TestSQLite_DocumentsPrintWhatTheySay types the documents' commands into a shell,
 // beside the real binary in an empty folder, and compares what they print.
-func TestDocuments_PrintWhatTheySay(t *testing.T) {
+func TestSQLite_DocumentsPrintWhatTheySay(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"bash", "http", "curl", "jq"} {
 		if _, err := exec.LookPath(tool); err != nil {
