@@ -55,7 +55,7 @@ func explaining(t testing.TB, s *Store) (DB, *explainer) {
 	t.Helper()
 	db := s.Read(t.Context())
 	db.base = db.base.Session(&gorm.Session{Context: t.Context()}) // a statement of its own
-	db.direct = nil // through the pool, where they are seen
+	db.direct = nil                                                // through the pool, where they are seen
 	e := &explainer{ConnPool: db.base.Statement.ConnPool, t: t}
 	db.base.Statement.ConnPool = e
 	return db, e

@@ -31,8 +31,9 @@ func appendTo(id int64, text string) func(DB) error {
 		if err != nil {
 			return err
 		}
+		stored := task
 		task.Description += text
-		return UpdateTask(tx, &task)
+		return UpdateTask(tx, stored, &task)
 	}
 }
 
@@ -121,8 +122,9 @@ func TestWrite_ManyOfOneRowAreAllDone(t *testing.T) {
 						return err
 					}
 					time.Sleep(20 * time.Millisecond) // as a database far away takes
+					stored := task
 					task.Description += "x"
-					return UpdateTask(tx, &task)
+					return UpdateTask(tx, stored, &task)
 				})
 				if err != nil {
 					t.Error(err)

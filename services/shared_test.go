@@ -63,7 +63,7 @@ func newSharedDatabase(t testing.TB) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url, drop, err := d.Copy(func(url string) error {
+	url, giveBack, err := d.Copy(func(url string) error {
 		store, err := models.Open(context.Background(), url, models.Options{})
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func newSharedDatabase(t testing.TB) (url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := drop(); err != nil {
+		if err := giveBack(true); err != nil {
 			t.Error(err)
 		}
 	})
