@@ -75,7 +75,7 @@ func newSharedDatabase(t testing.TB) (url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := giveBack(true); err != nil {
+		if err := giveBack(false); err != nil {
 			t.Error(err)
 		}
 	})
