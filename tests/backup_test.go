@@ -45,7 +45,7 @@ func grow(t *testing.T, file string, tasks int) {
 		INSERT INTO tasks (title, description, created_at, updated_at) SELECT 'task ' || i, hex(zeroblob(500)), i, i FROM n`, tasks))
 }
 
-func TestBackup_TellsWhatIsInItAndThatTheSecretIsNot(t *testing.T) {
+func TestSQLite_Backup_TellsWhatIsInItAndThatTheSecretIsNot(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -71,7 +71,7 @@ func TestBackup_TellsWhatIsInItAndThatTheSecretIsNot(t *testing.T) {
 	}
 }
 
-func TestBackup_KeepsTheNewestAndWhatIsNotItsOwn(t *testing.T) {
+func TestSQLite_Backup_KeepsTheNewestAndWhatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -95,7 +95,7 @@ func TestBackup_KeepsTheNewestAndWhatIsNotItsOwn(t *testing.T) {
 	p.run("backup", "copies", "--keep=-1").want(2)
 }
 
-func TestBackup_RefusesAMissingDatabaseAndMakesNone(t *testing.T) {
+func TestSQLite_Backup_RefusesAMissingDatabaseAndMakesNone(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	o := p.run("backup", "copies").want(1)
@@ -105,7 +105,7 @@ func TestBackup_RefusesAMissingDatabaseAndMakesNone(t *testing.T) {
 	wantFiles(t, p.dir)
 }
 
-func TestBackup_ADamagedDatabaseDrivesNoGoodBackupOut(t *testing.T) {
+func TestSQLite_Backup_ADamagedDatabaseDrivesNoGoodBackupOut(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -141,7 +141,7 @@ func (a *acknowledged) copy() map[string]int64 {
 	return tasks
 }
 
-func TestBackup_UnderLoadRestoresToAllThatWasAcknowledgedBefore(t *testing.T) {
+func TestSQLite_Backup_UnderLoadRestoresToAllThatWasAcknowledgedBefore(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -204,7 +204,7 @@ func post(alice *person, title string) (status int, id int64) {
 	return r.Status, id
 }
 
-func TestBackup_KilledLeavesWhatTheNextOneClearsAway(t *testing.T) {
+func TestSQLite_Backup_KilledLeavesWhatTheNextOneClearsAway(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -264,7 +264,7 @@ func wantFinished(t *testing.T, folder string) {
 	}
 }
 
-func TestBackup_FullDiskLeavesOlderOnesAndNothingElse(t *testing.T) {
+func TestSQLite_Backup_FullDiskLeavesOlderOnesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -288,7 +288,7 @@ func TestBackup_FullDiskLeavesOlderOnesAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestBackup_ServeMakesThemWhenTheyAreDue(t *testing.T) {
+func TestSQLite_Backup_ServeMakesThemWhenTheyAreDue(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	s := p.serve("--backup-every=1h")
@@ -325,7 +325,7 @@ func TestBackup_ServeMakesThemWhenTheyAreDue(t *testing.T) {
 	}
 }
 
-func TestBackup_ThatServeCannotMakeIsLoggedAndDisturbsNobody(t *testing.T) {
+func TestSQLite_Backup_ThatServeCannotMakeIsLoggedAndDisturbsNobody(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.write("backups", "no folder")
@@ -338,7 +338,7 @@ func TestBackup_ThatServeCannotMakeIsLoggedAndDisturbsNobody(t *testing.T) {
 	s.stop()
 }
 
-func TestBackup_IsGivenUpWhenTheServerStops(t *testing.T) {
+func TestSQLite_Backup_IsGivenUpWhenTheServerStops(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -374,7 +374,7 @@ func versionOne(t *testing.T, p *program) {
 	p.mode("dueto.db", 0o600)
 }
 
-func TestBackup_IsMadeBeforeMigrating(t *testing.T) {
+func TestSQLite_Backup_IsMadeBeforeMigrating(t *testing.T) {
 	t.Parallel()
 	for name, migrate := range map[string]func(p *program){
 		"by migrate": func(p *program) {
@@ -419,14 +419,14 @@ func TestBackup_IsMadeBeforeMigrating(t *testing.T) {
 	}
 }
 
-func TestBackup_BeforeMigratingIsNoneOfANewDatabase(t *testing.T) {
+func TestSQLite_Backup_BeforeMigratingIsNoneOfANewDatabase(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.run("migrate").want(0)
 	wantFiles(t, p.dir, "dueto.db")
 }
 
-func TestBackup_WithoutRoomForItNothingIsMigrated(t *testing.T) {
+func TestSQLite_Backup_WithoutRoomForItNothingIsMigrated(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	versionOne(t, p)
@@ -445,7 +445,7 @@ func TestBackup_WithoutRoomForItNothingIsMigrated(t *testing.T) {
 	wantFiles(t, p.dir, "backups", "dueto.db", "elsewhere")
 }
 
-func TestBackup_TwoThatMigrateAtOnceDoNotStandInEachOthersWay(t *testing.T) {
+func TestSQLite_Backup_TwoThatMigrateAtOnceDoNotStandInEachOthersWay(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	versionOne(t, p)
@@ -468,7 +468,7 @@ func TestBackup_TwoThatMigrateAtOnceDoNotStandInEachOthersWay(t *testing.T) {
 	}
 }
 
-func TestBackup_OfPostgreSQLIsLeftToItsTools(t *testing.T) {
+func TestSQLite_Backup_OfPostgreSQLIsLeftToItsTools(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t).with("DUETO_DATABASE=postgres://dueto:hunter2@db.example.com/tasks?sslmode=require")
 	for _, tt := range []struct {

@@ -42,7 +42,7 @@ func awaitUntil(t *testing.T, what string, so func() bool) {
 	}
 }
 
-func TestBackups_WorkerMakesOneWhenTheNewestIsTooOld(t *testing.T) {
+func TestSQLite_Backups_WorkerMakesOneWhenTheNewestIsTooOld(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
 	alice := a.user("alice")
@@ -67,7 +67,7 @@ func TestBackups_WorkerMakesOneWhenTheNewestIsTooOld(t *testing.T) {
 	awaitUntil(t, "as many as are kept", func() bool { return count() == 3 })
 }
 
-func TestBackups_WorkerTriesAgainAfterAFailure(t *testing.T) {
+func TestSQLite_Backups_WorkerTriesAgainAfterAFailure(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
 	dir := filepath.Join(t.TempDir(), "backups")
@@ -84,7 +84,7 @@ func TestBackups_WorkerTriesAgainAfterAFailure(t *testing.T) {
 	stop()
 }
 
-func TestBackups_WorkerThatIsOffMakesNone(t *testing.T) {
+func TestSQLite_Backups_WorkerThatIsOffMakesNone(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
 	services.NewBackups(services.BackupsConfig{Backups: models.Backups{URL: a.Config.Database, Dir: filepath.Join(t.TempDir(), "none")}}).Run(context.Background())

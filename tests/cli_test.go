@@ -167,16 +167,16 @@ func TestCLI_ConfigTellsWhatIsInForceAndFromWhere(t *testing.T) {
 		last := len(cells) - 1
 		got[cells[0]] = [2]string{strings.Join(cells[1:last], " "), cells[last]}
 	}
-	database := [2]string{"sqlite:dueto.db", "default"}
+	database, backups := [2]string{"sqlite:dueto.db", "default"}, "backups"
 	if onPostgres {
-		database = [2]string{p.database, "environment"}
+		database, backups = [2]string{p.database, "environment"}, ""
 	}
 	want := map[string][2]string{
 		"addr": {"127.0.0.1:8000", "default"}, "public-url": {"http://127.0.0.1:8000", "default"}, "trusted-proxies": {"", "default"},
 		"cors-origins": {"https://a.example,https://b.example", "flag"},
 		"database":     database, "database-replicas": {"", "default"}, "read-access": {"public", "default"}, "default-visibility": {"public", "default"},
 		"page-size": {"20", "environment"}, "max-page-size": {"100", "flag"},
-		"backup-every": {"0s", "default"}, "backup-dir": {"backups", "default"}, "backup-keep": {"7", "default"},
+		"backup-every": {"0s", "default"}, "backup-dir": {backups, "default"}, "backup-keep": {"7", "default"},
 		"secret": {"********", "environment"}, "secret-file": {"", "default"}, "jwt-algorithm": {"HS512", "default"},
 		"access-ttl": {"1m30s", ".env"}, "refresh-ttl": {"24h0m0s", "default"}, "session-ttl": {"720h0m0s", "default"},
 		"refresh-grace": {"10s", "default"}, "activation-ttl": {"2h0m0s", "default"}, "password-cost": {"12", "default"},

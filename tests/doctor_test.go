@@ -55,7 +55,7 @@ func (p *program) doctor(t *testing.T, code int) (bad []string) {
 	return slices.Compact(bad)
 }
 
-func TestDoctor_FindsNothingWrongWithASoundDatabase(t *testing.T) {
+func TestSQLite_Doctor_FindsNothingWrongWithASoundDatabase(t *testing.T) {
 	t.Parallel()
 	p := unprivilegedHome(t)
 	p.superuser("root")
@@ -73,7 +73,7 @@ func TestDoctor_FindsNothingWrongWithASoundDatabase(t *testing.T) {
 	}
 }
 
-func TestDoctor_TellsOfRowsBackupsAndSettings(t *testing.T) {
+func TestSQLite_Doctor_TellsOfRowsBackupsAndSettings(t *testing.T) {
 	t.Parallel()
 	p := unprivilegedHome(t)
 	p.superuser("root")
@@ -112,7 +112,7 @@ func backupsIn(t *testing.T, p *program) []string {
 	return found
 }
 
-func TestDoctor_FindsEachKindOfDamage(t *testing.T) {
+func TestSQLite_Doctor_FindsEachKindOfDamage(t *testing.T) {
 	t.Parallel()
 	const session = `INSERT INTO sessions (user_id, generation, created_at, rotated_at, last_used_at, expires_at) VALUES `
 	const task = `INSERT INTO tasks (title, created_at, updated_at`
@@ -187,7 +187,7 @@ func TestDoctor_FindsEachKindOfDamage(t *testing.T) {
 	}
 }
 
-func TestDoctor_OlderSchemaIsComparedWithItsOwn(t *testing.T) {
+func TestSQLite_Doctor_OlderSchemaIsComparedWithItsOwn(t *testing.T) {
 	t.Parallel()
 	p := unprivilegedHome(t)
 	versionOne(t, p)
@@ -197,7 +197,7 @@ func TestDoctor_OlderSchemaIsComparedWithItsOwn(t *testing.T) {
 	}
 }
 
-func TestDoctor_WhatIsNotOursExitsThree(t *testing.T) {
+func TestSQLite_Doctor_WhatIsNotOursExitsThree(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func(t *testing.T, p *program){
 		"text": func(_ *testing.T, p *program) { p.write("dueto.db", strings.Repeat("Dear diary,\n", 1000)) },

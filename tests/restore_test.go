@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-func TestRestore_RefusedWhileServingThenBringsTheBackupBack(t *testing.T) {
+func TestSQLite_Restore_RefusedWhileServingThenBringsTheBackupBack(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	s := p.serve("--public-url=http://dueto.test", "--access-ttl=1h")
@@ -76,7 +76,7 @@ func TestRestore_RefusedWhileServingThenBringsTheBackupBack(t *testing.T) {
 	s.stop()
 }
 
-func TestRestore_WhatCannotBeRestoredIsRefusedAndNothingChanges(t *testing.T) {
+func TestSQLite_Restore_WhatCannotBeRestoredIsRefusedAndNothingChanges(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -132,7 +132,7 @@ func TestRestore_WhatCannotBeRestoredIsRefusedAndNothingChanges(t *testing.T) {
 	}
 }
 
-func TestRestore_AsksFirstOrIsToldNotTo(t *testing.T) {
+func TestSQLite_Restore_AsksFirstOrIsToldNotTo(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -160,7 +160,7 @@ func TestRestore_AsksFirstOrIsToldNotTo(t *testing.T) {
 	}
 }
 
-func TestRestore_WorksWithoutADatabaseAndRefusesItself(t *testing.T) {
+func TestSQLite_Restore_WorksWithoutADatabaseAndRefusesItself(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -180,7 +180,7 @@ func TestRestore_WorksWithoutADatabaseAndRefusesItself(t *testing.T) {
 	s.stop()
 }
 
-func TestRestore_FullDiskLeavesTheOldOneInForce(t *testing.T) {
+func TestSQLite_Restore_FullDiskLeavesTheOldOneInForce(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	if err := os.Mkdir(p.file("disk"), 0o700); err != nil {
@@ -211,7 +211,7 @@ func TestRestore_FullDiskLeavesTheOldOneInForce(t *testing.T) {
 	}
 }
 
-func TestRestore_KilledAtAnyMomentLeavesTheOldOrTheNew(t *testing.T) {
+func TestSQLite_Restore_KilledAtAnyMomentLeavesTheOldOrTheNew(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
@@ -242,10 +242,10 @@ func TestRestore_KilledAtAnyMomentLeavesTheOldOrTheNew(t *testing.T) {
 	}
 }
 
-// TestRestore_CommandsThatWriteMeanwhileLoseNothing has commands make accounts
+// TestSQLite_Restore_CommandsThatWriteMeanwhileLoseNothing has commands make accounts
 // while the database is restored over and over: each that was acknowledged is
 // in the database, or in one that was kept.
-func TestRestore_CommandsThatWriteMeanwhileLoseNothing(t *testing.T) {
+func TestSQLite_Restore_CommandsThatWriteMeanwhileLoseNothing(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
 	p.superuser("root")
