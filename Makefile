@@ -22,11 +22,17 @@ build: need-go ## Build bin/dueto
 	@$(GO) build -ldflags "-X dueto/cli.version=$(VERSION)" -o bin/dueto .
 
 .PHONY: test
-test: need-tools ## Run every test, with the race detector; as root on Debian, install what they need
+test: need-tools ## Run every test, on both engines; as root on Debian, install what they need
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
 	$(GO) test -count=1 -run '^TestRequestCosts_' ./tests # the race detector would allocate too
+	DUETO_TEST_ENGINE=postgres $(GO) test -race -timeout 15m -run '$(RACY)' ./tests
+	DUETO_TEST_ENGINE=postgres $(GO) test -timeout 15m -skip '^Test(SQLite|Postgres)|$(RACY)' ./tests
 	@$(MAKE) --no-print-directory fuzz
+
+# What much happens in at once: on PostgreSQL the race detector looks at this
+# alone, which keeps the whole under ten minutes.
+RACY := ^Test(Concurrency|Durability|Sessions|Refresh|Throttle|Outbox|Keys)
 
 # Targets are found, not listed, so that none is forgotten. Each begins with the
 # inputs that are kept beside it: what earlier runs met takes no time from this
@@ -49,6 +55,7 @@ fuzz: need-go ## Try inputs that nobody thought of, for FUZZTIME on each target
 .PHONY: costs
 costs: need-go ## Record anew what requests cost, which a test compares
 	$(GO) test -count=1 -run '^TestRequestCosts_' ./tests -update
+	DUETO_TEST_ENGINE=postgres $(GO) test -count=1 -run '^TestRequestCosts_' ./tests -update
 
 .PHONY: check
 check: need-go ## Check formatting, modules and lint, as CI does first
@@ -71,9 +78,9 @@ routes: build ## Print the routes of the API
 	@bin/dueto routes
 
 # What building needs: Go, and a C compiler for SQLite. What the tests need
-# besides: the clients that the README's tour is typed in, and a pooler, without
-# which one test is skipped except on CI.
-PACKAGES := gcc libc6-dev curl httpie jq pgbouncer
+# besides: the clients that the README's tour is typed in, PostgreSQL, and a
+# pooler, without which one test is skipped except on CI.
+PACKAGES := gcc libc6-dev curl httpie jq postgresql pgbouncer
 
 .PHONY: need-go
 need-go:
@@ -82,18 +89,23 @@ need-go:
 
 .PHONY: need-tools
 need-tools: need-go
-	@for tool in curl http jq; do \
-		command -v $$tool >/dev/null || { $(install); break; }; \
-	done; \
-	command -v pgbouncer >/dev/null || test -x /usr/sbin/pgbouncer || { $(install); }; \
-	missing=; for tool in curl http jq; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
-	test -z "$$missing" || { echo "The tests need these commands, which are missing:$$missing. On Debian: apt-get install $(PACKAGES)"; exit 1; }
+	@lacking() { \
+		for tool in curl http jq; do command -v $$tool >/dev/null || printf ' %s' $$tool; done; \
+		test -n "$$DUETO_TEST_POSTGRES" || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || printf ' %s' postgresql; \
+	}; \
+	PATH="$$PATH:/usr/sbin"; \
+	test -z "$$(lacking)" && command -v pgbouncer >/dev/null || { $(install); }; \
+	missing=$$(lacking); test -z "$$missing" || { \
+		echo "The tests need what is missing:$$missing. On Debian: apt-get install $(PACKAGES)"; \
+		echo "In place of PostgreSQL's programs, DUETO_TEST_POSTGRES may name a server on which databases can be made."; exit 1; }
 
 # Go compiles SQLite with the compiler that it names itself.
 compiles = printf '\#include <stdlib.h>\n' | $$($(GO) env CC) -fsyntax-only -x c - 2>/dev/null
 
-# As root on Debian, what is missing is installed.
+# As root on Debian, what is missing is installed; PostgreSQL without the server
+# that its package would start, unless that was decided before.
 define install
 	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	{ test -d /etc/postgresql-common || { mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }; } && \
 	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(PACKAGES) >/dev/null
 endef
