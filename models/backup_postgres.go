@@ -55,7 +55,7 @@ var libpqParameters = []string{
 // withoutPassword gives a URL as PostgreSQL's tools take it.
 func withoutPassword(databaseURL string) string {
 	u, err := url.Parse(databaseURL)
-	if err != nil {
+	if err != nil || u.Opaque != "" {
 		return "postgres://USER@HOST/DATABASE" // what cannot be read may hold a password
 	}
 	if u.User != nil {

@@ -88,7 +88,7 @@ func lookingMode(path string) (string, error) {
 // newest gives the latest of the times that a clock which was set back would
 // be behind.
 func newest(db DB) (time.Time, error) {
-	micros, err := scalar(db, `SELECT max(at) FROM (
+	micros, err := countOf(db, `SELECT max(at) FROM (
 		SELECT coalesce(max(date_joined), 0) AS at FROM users
 		UNION ALL SELECT coalesce(max(created_at), 0) FROM sessions
 		UNION ALL SELECT coalesce(max(last_used_at), 0) FROM sessions) AS times`)

@@ -79,8 +79,6 @@ type listQuery struct {
 	sel   string // SELECT ... FROM ...
 	where []string
 	args  []any
-	// narrowed is whether it has conditions besides its scope.
-	narrowed bool
 }
 
 // How a value is bound that a column must equal. SQLite looks at one that is bound
@@ -124,12 +122,8 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 	}
 	order := p.Order.withID()
 	exprs, terms := orderBy(cols, order, p.Backward)
-	read := each
-	if len(order) <= 2 && p.Offset == 0 && !q.narrowed { // an index has the order, and nothing but the scope to skip
-		read = few
-	}
 	if p.Position == nil {
-		err := read(db, take, q.sql(" ORDER BY "+strings.Join(terms, ", ")+limit(p.Limit, p.Offset)), q.args...)
+		err := each(db, take, q.sql(" ORDER BY "+strings.Join(terms, ", ")+limit(p.Limit, p.Offset)), q.args...)
 		return rows, err
 	}
 	for last := len(order) - 1; last >= 0 && len(rows) < p.Limit; last-- {
@@ -140,7 +134,7 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 		part.filter(exprs[last]+after(order[last].Desc != p.Backward), p.Position[last])
 		// The keys before the last are equal in all these rows: ordering by them
 		// too would hide from the planner that the index has the order.
-		if err := read(db, take, part.sql(" ORDER BY "+strings.Join(terms[last:], ", ")+limit(p.Limit-len(rows), 0)), part.args...); err != nil {
+		if err := each(db, take, part.sql(" ORDER BY "+strings.Join(terms[last:], ", ")+limit(p.Limit-len(rows), 0)), part.args...); err != nil {
 			return nil, err
 		}
 	}

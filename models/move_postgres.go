@@ -40,7 +40,7 @@ func lockPostgres(ctx context.Context, database string, opts MoveOptions) (_ *mo
 		return nil, fmt.Errorf("writes to it cannot be kept out: %w", translate(err))
 	}
 	s := &moveSource{
-		db: DB{base: over(e.base, tx), ctx: context.Background(), remote: true}, dialect: postgresDialect{},
+		db: DB{base: withPool(e.base, numbered{tx}), ctx: context.Background(), remote: true}, dialect: postgresDialect{},
 		close: func() { _, _ = tx.Rollback(), e.close() },
 	}
 	if opts.Warn != nil {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,7 @@ const (
 	// the others are held, by transactions that wait for the answer.
 	limitShare = 5
 	// writeTimeout bounds a transaction, as the server sees it and as we do.
-	writeTimeout = 15 * time.Second
+	writeTimeout = 30 * time.Second
 	// maxAttempts and retryFor bound how often and how long a write is run again
 	// that was undone through no fault of its own.
 	maxAttempts = 12
@@ -56,6 +57,8 @@ type postgresEngine struct {
 	gate gate
 	// limiting is the gate before the connections that limits have to themselves.
 	limiting gate
+	// slow lets in as many queries at once that may take their time.
+	slow gate
 	// again lets in one write that is run again at a time.
 	again gate
 
@@ -93,8 +96,9 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (_ *postgresEng
 	if err != nil {
 		return nil, translate(err)
 	}
-	e.base = over(g, e.conn)
+	e.base = withPool(g, numbered{e.conn})
 	e.gate, e.again = make(gate, int(cfg.MaxConns)-cap(e.limiting)), make(gate, 1)
+	e.slow = make(gate, max(1, cap(e.gate)/2))
 	return e, nil
 }
 
@@ -150,18 +154,11 @@ func verifyPostgres(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// over gives gorm's handle with another pool, or a transaction, beneath it.
-func over(g *gorm.DB, pool gorm.ConnPool) *gorm.DB {
-	s := g.Session(&gorm.Session{NewDB: true, Context: context.Background()})
-	s.Statement.ConnPool = numbered{pool}
-	return s
-}
-
 func (e *postgresEngine) read(ctx context.Context) DB {
 	if e.closed.Load() {
 		return DB{base: refusing(e.base), ctx: ctx, gate: e.gate}
 	}
-	return DB{base: e.base, ctx: ctx, gate: e.gate, remote: true}
+	return DB{base: e.base, ctx: ctx, gate: e.gate, slow: e.slow, remote: true}
 }
 
 // write runs fn until it is committed, or fails for a reason of its own. It is
@@ -216,13 +213,13 @@ func (e *postgresEngine) attempt(fn func(DB) error, patience time.Duration) (aga
 	if err != nil {
 		return disconnected(err), translate(err)
 	}
-	if err := call(fn, DB{base: over(e.base, tx), ctx: ctx, remote: true}); err != nil {
+	if err := call(fn, DB{base: withPool(e.base, numbered{tx}), ctx: ctx, remote: true}); err != nil {
 		undone := tx.Rollback()
 		e.forgetDemoted(err)
 		return conflicted(err) || disconnected(err) || disconnected(undone), err
 	}
 	if err := tx.Commit(); err != nil {
-		if sqlState(err) == "" || disconnected(err) { // the server's answer did not come
+		if !decided(err) {
 			return false, fmt.Errorf("%w: %w", ErrUndecided, err)
 		}
 		return conflicted(err), translate(err)
@@ -273,18 +270,30 @@ func conflicted(err error) bool {
 	return code == "40001" || code == "40P01"
 }
 
+// decided reports whether a commit that failed is known to have been undone: the
+// server itself says so, and does not say that it cannot tell (40003), that it is
+// in trouble, or, as a pooler does for it, that it is gone.
+func decided(err error) bool {
+	code := sqlState(err)
+	if code == "" || code == "40003" {
+		return false
+	}
+	return !slices.Contains([]string{"08", "57", "58", "XX"}, code[:2])
+}
+
 // disconnected reports whether there was no connection, or is none any more.
 func disconnected(err error) bool {
 	if err == nil {
 		return false
 	}
-	switch sqlState(err) {
+	switch code := sqlState(err); code {
 	case "57P01", "57P02", "57P03": // the server is stopping, or starting
 		return true
 	case "":
 		return brokenOff(err)
+	default: // connection exceptions, as a pooler tells of them
+		return strings.HasPrefix(code, "08")
 	}
-	return false
 }
 
 // brokenOff reports whether an error is of the connection itself, and not of a

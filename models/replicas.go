@@ -85,7 +85,7 @@ func openReplica(ctx context.Context, e *postgresEngine, dsn string) (*replica, 
 		return nil, translate(err)
 	}
 	r.conn = stdlib.OpenDBFromPool(r.pool)
-	r.handle = DB{base: over(e.base, r.conn), gate: make(gate, cfg.MaxConns), remote: true, replica: r, primary: e}
+	r.handle = DB{base: withPool(e.base, numbered{r.conn}), gate: make(gate, cfg.MaxConns), remote: true, replica: r, primary: e}
 	return r, nil
 }
 

@@ -50,6 +50,7 @@ func PrepareRestore(ctx context.Context, url, file string, now func() time.Time)
 			return nil, err
 		}
 	}
+	r.tidy() // room is needed for the next copy
 	given, err := os.Stat(file)
 	if err != nil {
 		return nil, err

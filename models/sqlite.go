@@ -33,6 +33,7 @@ type sqliteEngine struct {
 	readers *sql.DB
 	reads   atomic.Pointer[gorm.DB]
 	direct  *sqliteReads
+	slow    gate // before queries that may take their time
 	writes  *sql.DB
 	writer  *writer
 }
@@ -134,6 +135,7 @@ func connectSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEng
 	if e.direct, err = newSQLiteReads(ctx, connector, directReaders()); err != nil {
 		return nil, err
 	}
+	e.slow = make(gate, directReaders()/2)
 	e.readers = sql.OpenDB(connector)
 	e.readers.SetMaxOpenConns(gormReaders)
 	e.readers.SetMaxIdleConns(gormReaders)
@@ -263,7 +265,7 @@ func verifySQLite(ctx context.Context, db *sql.DB, pragmas []pragma) error {
 }
 
 func (e *sqliteEngine) read(ctx context.Context) DB {
-	return DB{base: e.reads.Load(), ctx: ctx, direct: e.direct}
+	return DB{base: e.reads.Load(), ctx: ctx, slow: e.slow, direct: e.direct}
 }
 
 func (e *sqliteEngine) write(ctx context.Context, fn func(DB) error) error {

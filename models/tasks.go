@@ -138,5 +138,8 @@ func DeleteTask(tx DB, id int64) error {
 
 // DeleteTasksOf removes the tasks that are for a person and returns how many.
 func DeleteTasksOf(tx DB, userID int64) (int64, error) {
+	if err := tx.takeTime(); err != nil {
+		return 0, err
+	}
 	return tx.execCount("DELETE FROM tasks WHERE person_id = ?", userID)
 }

@@ -52,7 +52,6 @@ type TaskFilter struct {
 func (f TaskFilter) query(sel string) listQuery {
 	q := listQuery{sel: sel}
 	f.Scope.filter(&q)
-	scope := len(q.where)
 	if f.Person != nil {
 		q.filter("person_id = "+boundInteger, *f.Person)
 	}
@@ -86,7 +85,6 @@ func (f TaskFilter) query(sel string) listQuery {
 	if f.Overdue != nil && !*f.Overdue {
 		q.filter("(done = TRUE OR "+dueLast+" >= ?)", f.Now)
 	}
-	q.narrowed = len(q.where) > scope
 	return q
 }
 
@@ -98,7 +96,7 @@ func ListTasks(db DB, f TaskFilter, p Page) ([]Task, error) {
 // CountTasks counts the tasks that match.
 func CountTasks(db DB, f TaskFilter) (int64, error) {
 	q := f.query("SELECT count(*) FROM tasks")
-	return scalar(db, q.sql(""), q.args...)
+	return countOf(db, q.sql(""), q.args...)
 }
 
 // TaskSummary is what an account's representation says of its tasks.

@@ -162,11 +162,14 @@ func UpdateUser(tx DB, u *User) error {
 // DeleteUser removes the account and its sessions; its tasks stay, without it,
 // which is a change to them.
 func DeleteUser(tx DB, id, now int64) error {
-	for _, column := range []string{"person_id", "created_by"} {
-		err := tx.exec("UPDATE tasks SET "+column+" = NULL, updated_at = ?, version = version + 1 WHERE "+column+" = ?", now, id)
-		if err != nil {
-			return fmt.Errorf("leave the tasks of a user: %w", err)
-		}
+	if err := tx.takeTime(); err != nil {
+		return err
+	}
+	err := tx.exec(`UPDATE tasks SET person_id = CASE WHEN person_id = ? THEN NULL ELSE person_id END,
+		created_by = CASE WHEN created_by = ? THEN NULL ELSE created_by END, updated_at = ?, version = version + 1
+		WHERE person_id = ? OR created_by = ?`, id, id, now, id, id)
+	if err != nil {
+		return fmt.Errorf("leave the tasks of a user: %w", err)
 	}
 	if err := affectedOne(tx.execCount("DELETE FROM users WHERE id = ?", id)); err != nil {
 		return fmt.Errorf("delete user: %w", err)

@@ -49,7 +49,6 @@ type UserFilter struct {
 
 func (f UserFilter) query(sel string) listQuery {
 	q := f.Scope.query(sel)
-	scope := len(q.where)
 	if f.Active != nil && *f.Active {
 		q.filter("activated_at IS NOT NULL AND disabled_at IS NULL")
 	}
@@ -70,7 +69,6 @@ func (f UserFilter) query(sel string) listQuery {
 			q.filter(`username_key LIKE ? ESCAPE '\'`, part)
 		}
 	}
-	q.narrowed = len(q.where) > scope
 	return q
 }
 
@@ -88,13 +86,13 @@ func ListUsers(db DB, f UserFilter, p Page) ([]User, error) {
 // CountUsers counts the accounts that match.
 func CountUsers(db DB, f UserFilter) (int64, error) {
 	q := f.query("SELECT count(*) FROM users")
-	return scalar(db, q.sql(""), q.args...)
+	return countOf(db, q.sql(""), q.args...)
 }
 
 // HasOtherActiveStaff reports whether another account than except is staff and
 // may act.
 func HasOtherActiveStaff(db DB, except int64) (bool, error) {
-	_, err := scalar(db, `SELECT id FROM users
+	_, err := countOf(db, `SELECT id FROM users
 		WHERE is_staff = TRUE AND activated_at IS NOT NULL AND disabled_at IS NULL AND id <> ? LIMIT 1`, except)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil

@@ -108,7 +108,7 @@ func (w *writer) commit(first *write) {
 		w.commits.Add(1)
 	}
 	for i, job := range w.batch {
-		if job.err == nil {
+		if err != nil && job.begun { // what it found may be undone with the rest
 			job.err = err
 		}
 		if job.err == nil {
