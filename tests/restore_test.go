@@ -85,9 +85,11 @@ func TestSQLite_Restore_WhatCannotBeRestoredIsRefusedAndNothingChanges(t *testin
 	}{
 		{"text", func(_ *testing.T, p *program, _ string) { p.write("given.db", strings.Repeat("Dear diary,\n", 1000)) }, 3},
 		{"empty", func(_ *testing.T, p *program, _ string) { p.write("given.db", "") }, 3},
-		{"somebody else's", func(t *testing.T, _ *program, file string) { execSQL(t, file, `CREATE TABLE notes (body TEXT)`) }, 3},
+		{"somebody else's", func(t *testing.T, _ *program, file string) {
+			execSQL(t, "sqlite:"+file, `CREATE TABLE notes (body TEXT)`)
+		}, 3},
 		{"newer", func(t *testing.T, _ *program, file string) {
-			execSQL(t, file, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
+			execSQL(t, "sqlite:"+file, `INSERT INTO schema_migrations (version, name, applied_at) VALUES (999, '0999_future', 1)`)
 		}, 3},
 		{"damaged in a table", func(t *testing.T, _ *program, file string) { damage(t, file, "tasks") }, 3},
 		{"damaged in an index", func(t *testing.T, _ *program, file string) { damage(t, file, "tasks_by_title") }, 3},
@@ -97,7 +99,7 @@ func TestSQLite_Restore_WhatCannotBeRestoredIsRefusedAndNothingChanges(t *testin
 			}
 		}, 3},
 		{"references that lead nowhere", func(t *testing.T, _ *program, file string) {
-			execSQL(t, file, `INSERT INTO tasks (title, person_id, created_at, updated_at) VALUES ('x', 4711, 0, 0)`)
+			execSQL(t, "sqlite:"+file, `INSERT INTO tasks (title, person_id, created_at, updated_at) VALUES ('x', 4711, 0, 0)`)
 		}, 3},
 		{"without the log that belongs to it", func(_ *testing.T, p *program, _ string) { p.write("given.db-wal", "something") }, 1},
 		{"missing", func(t *testing.T, _ *program, file string) {
@@ -222,7 +224,7 @@ func TestSQLite_Restore_KilledAtAnyMomentLeavesTheOldOrTheNew(t *testing.T) {
 	const rounds = 24
 	for i := range rounds {
 		mark := fmt.Sprintf("mark%d", i)
-		execSQL(t, p.file("dueto.db"), `UPDATE users SET time_zone = '`+mark+`'`)
+		execSQL(t, "sqlite:"+p.file("dueto.db"), `UPDATE users SET time_zone = '`+mark+`'`)
 		running := p.start("restore", backup, "--yes")
 		select {
 		case <-running.exited:
