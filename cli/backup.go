@@ -99,6 +99,19 @@ func (e *env) backUpBeforeMigrating(c *config.Config) (file string, err error) {
 	return "", err
 }
 
+// notBackedUp is said before a database is migrated whose backups are not ours.
+const notBackedUp = "the database is about to be migrated, and Dueto makes no backup of PostgreSQL's before"
+
+// sayNotBackedUp says it to who has called a command.
+func (e *env) sayNotBackedUp(pending []string, advice string) {
+	fmt.Fprintf(e.stderr, "dueto: %s: %s\n%s\n", notBackedUp, strings.Join(pending, ", "), advice)
+}
+
+// adviseDump says how PostgreSQL makes a backup.
+func adviseDump(c *config.Config) string {
+	return "The way back to an older version is a backup from before: " + models.PostgresTools(c.Database).Dump
+}
+
 type restoreCmd struct {
 	config.Config `embed:""`
 

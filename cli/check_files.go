@@ -192,7 +192,11 @@ func (f *findings) content(ctx context.Context, c *config.Config, now time.Time)
 		f.add(config.Error, "database.unreadable", "Run this as the user that serves, and let that one read the file.", "The database cannot be looked into: %s.", err)
 	default:
 		if len(found.Pending) > 0 {
-			f.add(config.Info, "database.migrations", "", "The next start applies: %s.", strings.Join(found.Pending, ", "))
+			advice := ""
+			if c.DatabaseFile() == "" && !found.New {
+				advice = "Dueto makes no backup of PostgreSQL's before. " + adviseDump(c)
+			}
+			f.add(config.Info, "database.migrations", advice, "The next start applies: %s.", strings.Join(found.Pending, ", "))
 		}
 		f.rows(now, found.Newest)
 	}

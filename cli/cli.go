@@ -161,7 +161,7 @@ func hideServerFlags(parser *kong.Kong) {
 		case "restore":
 			matters = []string{"database"}
 		case "doctor":
-			matters = []string{"database", "backup-dir", "backup-every"}
+			matters = []string{"database", "database-replicas", "backup-dir", "backup-every"}
 		case "migrate":
 			matters = append(matters, "backup-dir")
 		}
@@ -237,7 +237,9 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 	if err := c.CheckSigningKeys(); err != nil { // before anything is made
 		return nil, usageError(err.Error())
 	}
-	store, did, err := e.migrated(c, models.Options{Replicas: c.DatabaseReplicas, ReplicaChanged: replicaChanged(log)})
+	store, did, err := e.migrated(c, models.Options{Replicas: c.DatabaseReplicas, ReplicaChanged: replicaChanged(log)}, func(pending []string, advice string) {
+		log.Warn(notBackedUp, "migrations", pending, "advice", advice)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -271,13 +273,20 @@ type migrating struct {
 	backup  string // the file with what was there before, if there was anything
 }
 
-// migrated gives the store, up to date.
-func (e *env) migrated(c *config.Config, opts models.Options) (store *models.Store, did migrating, err error) {
+// migrated gives the store, up to date. warn is told what is about to be applied
+// to a database of which no backup is made.
+func (e *env) migrated(c *config.Config, opts models.Options, warn func(pending []string, advice string)) (store *models.Store, did migrating, err error) {
 	store, err = models.Open(e.ctx, c.Database, opts)
 	if err != nil {
 		return nil, did, err
 	}
 	if did.backup, err = e.backUpBeforeMigrating(c); err == nil {
+		var pending []string
+		if pending, err = store.Unsaved(e.ctx); len(pending) > 0 {
+			warn(pending, adviseDump(c))
+		}
+	}
+	if err == nil {
 		did.applied, err = store.Migrate(e.ctx)
 	}
 	if err != nil {

@@ -21,7 +21,7 @@ func (cmd *migrateCmd) Run(e *env) error {
 	if err := e.checked(&cmd.Config); err != nil {
 		return err
 	}
-	store, did, err := e.migrated(&cmd.Config, models.Options{})
+	store, did, err := e.migrated(&cmd.Config, models.Options{}, e.sayNotBackedUp)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (cmd *keysAdoptCmd) Run(e *env) error {
 	if err != nil {
 		return usageError(err.Error())
 	}
-	store, _, err := e.migrated(&cmd.Config, models.Options{})
+	store, _, err := e.migrated(&cmd.Config, models.Options{}, e.sayNotBackedUp)
 	if err != nil {
 		return err
 	}

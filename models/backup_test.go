@@ -291,8 +291,8 @@ func TestUnsupported_NamesTheToolsWithoutThePassword(t *testing.T) {
 	b := Backups{URL: url, Dir: t.TempDir()}
 	_, backup := b.Make(t.Context(), 7)
 	_, restore := PrepareRestore(t.Context(), url, "dueto.dump", time.Now)
-	_, doctor := Examine(t.Context(), url)
-	for tool, err := range map[string]error{"pg_dump ": backup, "pg_basebackup ": backup, "pg_restore ": restore, "recovery_target_time": restore, "pg_amcheck ": doctor} {
+	check := &UnsupportedError{Advice: PostgresTools(url).Check}
+	for tool, err := range map[string]error{"pg_dump ": backup, "pg_basebackup ": backup, "pg_restore ": restore, "recovery_target_time": restore, "pg_amcheck ": check} {
 		var advice *UnsupportedError
 		if !errors.As(err, &advice) || !strings.Contains(advice.Advice, tool) || !strings.Contains(advice.Advice, quoted) || strings.Contains(advice.Advice, "hunter2") {
 			t.Errorf("%s: %v", tool, err)

@@ -55,6 +55,14 @@ func Inspect(ctx context.Context, url string) (found Inspection, err error) {
 
 // inspect looks at a database that is open.
 func inspect(db DB, engine string) (found Inspection, err error) {
+	if found, err = pendingOf(db, engine); err == nil && !found.New {
+		found.Newest, err = newest(db)
+	}
+	return found, err
+}
+
+// pendingOf looks only at what a database lacks.
+func pendingOf(db DB, engine string) (found Inspection, err error) {
 	list, err := lacking(db, engine)
 	if err != nil {
 		return found, err
@@ -62,11 +70,8 @@ func inspect(db DB, engine string) (found Inspection, err error) {
 	for _, m := range list {
 		found.Pending = append(found.Pending, m.name)
 	}
-	if at, err := schemaVersion(db); err != nil || at == 0 {
-		found.New = err == nil
-		return found, err
-	}
-	found.Newest, err = newest(db)
+	at, err := schemaVersion(db)
+	found.New = err == nil && at == 0
 	return found, err
 }
 
