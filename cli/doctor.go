@@ -19,7 +19,7 @@ type doctorCmd struct {
 // Help implements kong.HelpProvider.
 func (doctorCmd) Help() string {
 	return "Nothing is changed, and a server may be running; a great database takes a while. " +
-		"The exit code is 0 when nothing is wrong, 1 when anything is, 3 when it cannot be read as a database of Dueto's."
+		"The exit code is 0 when nothing is wrong, 1 when anything is, 3 when it cannot be read as a database of Dueto's, or was not moved to the end."
 }
 
 // The levels of a diagnosis.
@@ -39,24 +39,36 @@ func (d *diagnosis) add(level, about, text string, args ...any) {
 // Run examines and tells.
 func (cmd *doctorCmd) Run(e *env) error {
 	c := cmd.Config
-	if err := e.engineOrSettings(&c); err != nil {
+	if err := e.checked(&c); err != nil {
 		return err
 	}
 	found, err := models.Examine(e.ctx, c.Database)
 	if errors.Is(err, models.ErrUnfinished) {
 		return fmt.Errorf("the database was not examined: %w. Start the server once and stop it, then try again", err)
 	}
+	if errors.Is(err, models.ErrUnavailable) {
+		return fmt.Errorf("the database was not examined: %w", err)
+	}
 	if err != nil {
 		return err
 	}
 	var d diagnosis
-	d.file(&c, found)
-	d.faults(found)
+	if found.Server != nil {
+		d.server(&c, found)
+	} else {
+		d.file(&c, found)
+	}
+	d.faults(&c, found)
 	d.schema(found)
 	d.add(diagnosisOK, "rows", "%s", rows(found.Rows))
 	settings := e.find(&cmd.Config) // before what is derived hides what was left out
 	c.Derive()
-	d.backups(&c, time.Now())
+	if found.Server != nil {
+		tools := models.PostgresTools(c.Database)
+		d.add(diagnosisOK, "backups", "Dueto makes none of PostgreSQL's, and does not see its own. Of the database: %s; of all: %s", tools.Dump, tools.BaseBackup)
+	} else {
+		d.backups(&c, time.Now())
+	}
 	d.settings(settings)
 	return d.report(e)
 }
@@ -76,6 +88,42 @@ func (d *diagnosis) file(c *config.Config, found models.Examination) {
 	}
 }
 
+// server tells of the server and of its replicas.
+func (d *diagnosis) server(c *config.Config, found models.Examination) {
+	s := found.Server
+	d.add(diagnosisOK, "database", "%s has %s", models.Redacted(c.Database), size(found.Size))
+	role, checksums := "primary", "off: damage on the disk may go unnoticed"
+	if s.Replica {
+		role = "replica, to which nothing came since it started"
+		if !s.Replayed.IsZero() {
+			role = "replica, whose last change is of " + stamp(s.Replayed)
+		}
+	}
+	if s.Checksums {
+		checksums = "on"
+	}
+	d.add(diagnosisOK, "server", "PostgreSQL %s, %s, %s, synchronous_commit %s, data checksums %s", s.Version, role, s.Encoding, s.SynchronousCommit, checksums)
+	var followers []string
+	for _, f := range s.Followers {
+		state := "state and lag not to be seen by this role (GRANT pg_monitor)"
+		if f.State != "" {
+			state = f.State
+		}
+		if f.Behind.Valid {
+			state += ", " + size(f.Behind.Int64) + " behind"
+		}
+		followers = append(followers, fmt.Sprintf("%s (%s)", f.Name, state))
+	}
+	level, text := diagnosisOK, "none is connected"
+	if len(followers) > 0 {
+		text = "connected: " + strings.Join(followers, "; ")
+	}
+	if n := len(c.DatabaseReplicas); n > len(followers) {
+		level, text = diagnosisWarn, fmt.Sprintf("database-replicas names %d; %s", n, text)
+	}
+	d.add(level, "replicas", "%s", text)
+}
+
 // size gives a size as people read it.
 func size(n int64) string {
 	for _, unit := range []string{"bytes", "KiB", "MiB"} {
@@ -88,12 +136,17 @@ func size(n int64) string {
 }
 
 // faults tells what is wrong with the database, or of each area that nothing is.
-func (d *diagnosis) faults(found models.Examination) {
+func (d *diagnosis) faults(c *config.Config, found models.Examination) {
+	integrity := "pages, indexes and constraints are as they should be"
+	if found.Server != nil {
+		integrity = "indexes and constraints are valid. Pages, and what is in indexes, PostgreSQL's own tool reads: " + models.PostgresTools(c.Database).Check
+	}
 	for _, area := range []struct {
 		models.Area
 		fine string
 	}{
-		{models.AreaIntegrity, "pages, indexes and constraints are as they should be"},
+		{models.AreaServer, ""}, // told of already
+		{models.AreaIntegrity, integrity},
 		{models.AreaReferences, "every row that is referred to is there"},
 		{models.AreaSchema, "tables, columns, indexes and triggers are those that the migrations make"},
 		{models.AreaRules, "rows keep what the schema cannot ask of them"},
@@ -110,7 +163,7 @@ func (d *diagnosis) faults(found models.Examination) {
 			}
 			d.add(level, string(f.Area), "%s", f.Problem)
 		}
-		if fine {
+		if fine && area.fine != "" {
 			d.add(diagnosisOK, string(area.Area), "%s", area.fine)
 		}
 	}

@@ -5,18 +5,16 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // Examination is what a thorough look at a database tells.
 type Examination struct {
 	Schema  int64
 	Pending []string // the migrations that it lacks
-	// Size is the file's, and Log that of the write-ahead log beside it.
+	// Size is the database's, and Log that of the write-ahead log beside a file.
 	Size, Log int64
+	Server    *Server // nil for a file
 	Rows      []TableRows
 	Faults    []Fault
 }
@@ -34,6 +32,7 @@ type Area string
 
 // The areas.
 const (
+	AreaServer     Area = "server"     // how it keeps what it acknowledges
 	AreaIntegrity  Area = "integrity"  // pages, indexes, constraints
 	AreaReferences Area = "references" // from row to row
 	AreaSchema     Area = "schema"     // tables, columns, indexes, triggers
@@ -43,91 +42,113 @@ const (
 // maxFaults bounds what is told of one area.
 const maxFaults = 20
 
+// examined is an engine as an examination sees it.
+type examined interface {
+	dialect() string
+	// integrity looks for what is broken and the engine can tell.
+	integrity(x *examiner)
+	// references looks for rows that refer to none, where want is the schema.
+	references(x *examiner, want []schemaObject)
+	// fresh gives the schema that migrations make of nothing.
+	fresh(ctx context.Context, applied []migration) ([]schemaObject, error)
+	// objects lists what a schema has, but for what the engine makes by itself.
+	objects(ctx context.Context, conn *sql.Conn) ([]schemaObject, error)
+	// tables lists those whose rows can be read.
+	tables(ctx context.Context, conn *sql.Conn) ([]string, error)
+	// columns lists those of a table, each after its type.
+	columns(ctx context.Context, conn *sql.Conn, table string) ([]string, error)
+	// mistyped is a condition on a column of a type: that it holds another; ""
+	// where that cannot be.
+	mistyped(kind, column string) string
+	// notTexts is a condition on a column that ought to be a JSON array of texts.
+	notTexts(column string) string
+	// lastGiven is the last id that a table gave out, NULL where it counts none.
+	lastGiven(x *examiner, table string) string
+	// absent reports whether a query was for what is not in the schema.
+	absent(err error) bool
+}
+
 // Examine reads all of a database, changes nothing, and may be run beside a
 // server. It fails with ErrCorrupt on what cannot be read as a database of ours
 // at all, with ErrSchemaNewer on a newer version's, with ErrUnfinished, and with
-// an UnsupportedError on the URL of an engine that examines its databases itself.
+// ErrUnfinishedMove.
 func Examine(ctx context.Context, url string) (Examination, error) {
-	path, ok := sqliteFile(url)
-	if !ok {
-		return Examination{}, unsupported("doctor", url)
+	if path, ok := sqliteFile(url); ok {
+		return examineFile(ctx, path)
 	}
-	path, err := existing(path)
+	found, err := examinePostgres(ctx, url)
 	if err != nil {
-		return Examination{}, err
+		err = fmt.Errorf("%s: %w", Redacted(url), err)
 	}
-	for {
-		mode, err := lookingMode(path)
-		if err != nil {
-			return Examination{}, err
-		}
-		found, err := examineSQLite(ctx, path, mode)
-		// A file at rest is read without locks. If it was taken into use, what
-		// was read may be neither the old nor the new.
-		if now, nowErr := lookingMode(path); nowErr != nil || now == mode || errors.Is(err, context.Canceled) {
-			return found, err
-		}
-	}
+	return found, err
 }
 
-func examineSQLite(ctx context.Context, path, mode string) (found Examination, err error) {
-	s, err := openSnapshot(ctx, path, mode)
+// examine looks at a database whose schema is of a version.
+func examine(ctx context.Context, engine examined, conn *sql.Conn, schema int64) (found Examination, err error) {
+	list, err := migrations(engine.dialect())
 	if err != nil {
 		return found, err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	list, err := migrations("sqlite")
+	moved, err := oneInteger(ctx, conn, progressTables[engine.dialect()])
 	if err != nil {
 		return found, err
 	}
-	lacking, err := pending(list, s.schema)
+	if moved > 0 {
+		return found, ErrUnfinishedMove
+	}
+	lacking, err := pending(list, schema)
 	if err != nil {
 		return found, err
 	}
 	for _, m := range lacking {
 		found.Pending = append(found.Pending, m.name)
 	}
-	found.Schema, found.Size, found.Log = s.schema, sizeOf(path), sizeOf(path+"-wal")
-
-	x := examiner{ctx: ctx, conn: s.conn, found: &found}
-	x.integrity()
-	x.references()
+	found.Schema = schema
+	want, err := engine.fresh(ctx, list[:schema])
+	if err != nil {
+		return found, err
+	}
+	x := examiner{ctx: ctx, engine: engine, conn: conn, found: &found}
+	engine.integrity(&x)
 	x.rows()
-	x.compareSchema(list[:s.schema])
+	x.compareSchema(want)
+	engine.references(&x, want)
 	x.rules()
 	return found, x.err
 }
 
-func sizeOf(file string) int64 {
-	info, err := os.Stat(file)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
 // examiner gathers faults. err is why it could not go on, which damage is not.
 type examiner struct {
-	ctx   context.Context
-	conn  *sql.Conn
-	found *Examination
-	err   error
+	ctx    context.Context
+	engine examined
+	conn   *sql.Conn
+	found  *Examination
+	err    error
 }
 
 func (x *examiner) fault(area Area, problem string, args ...any) {
 	x.found.Faults = append(x.found.Faults, Fault{Area: area, Problem: fmt.Sprintf(problem, args...)})
 }
 
+// odd is fault for what is harmless.
+func (x *examiner) odd(area Area, problem string, args ...any) {
+	x.found.Faults = append(x.found.Faults, Fault{area, true, fmt.Sprintf(problem, args...)})
+}
+
+// faulty reports whether there is a fault of an area.
+func (x *examiner) faulty(area Area) bool {
+	return slices.ContainsFunc(x.found.Faults, func(f Fault) bool { return f.Area == area })
+}
+
 // damaged notes an error: where it tells of damage, as a fault. A query for what
 // is missing from the schema has been told of by that.
 func (x *examiner) damaged(err error) bool {
-	var e sqlite3.Error
 	switch {
 	case err == nil:
 		return false
-	case errors.As(err, &e) && e.Code == sqlite3.ErrError && slices.ContainsFunc(x.found.Faults, func(f Fault) bool { return f.Area == AreaSchema }):
+	case x.engine.absent(err) && x.faulty(AreaSchema):
 	case errors.Is(err, ErrCorrupt):
-		if len(x.found.Faults) == 0 { // otherwise it is one of those
+		if !x.faulty(AreaIntegrity) { // otherwise it is one of those
 			x.fault(AreaIntegrity, "It cannot be read through: %s.", err)
 		}
 	default:
@@ -136,27 +157,8 @@ func (x *examiner) damaged(err error) bool {
 	return true
 }
 
-func (x *examiner) integrity() {
-	lines, err := textsOf(x.ctx, x.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFaults))
-	for _, line := range lines {
-		if line != "ok" {
-			x.fault(AreaIntegrity, "%s.", oneLine(line))
-		}
-	}
-	x.damaged(err)
-}
-
-func (x *examiner) references() {
-	lines, err := textsOf(x.ctx, x.conn, `SELECT count(*) || ' rows of ' || "table" || ' refer to rows of ' || parent || ' that are not there'
-		FROM pragma_foreign_key_check GROUP BY "table", parent`)
-	for _, line := range lines {
-		x.fault(AreaReferences, "%s.", line)
-	}
-	x.damaged(err)
-}
-
 func (x *examiner) rows() {
-	names, err := tableNames(x.ctx, x.conn)
+	names, err := x.engine.tables(x.ctx, x.conn)
 	x.damaged(err)
 	for _, name := range names {
 		n, err := oneInteger(x.ctx, x.conn, "SELECT count(*) FROM "+quoted(name))
@@ -171,8 +173,8 @@ func (x *examiner) rules() {
 	for _, r := range x.rulesOfColumns() {
 		x.rule(AreaRules, r.problem, r.query)
 	}
-	for _, r := range rowRules {
-		if x.found.Schema >= r.since {
+	for _, r := range rowRules(x.engine.notTexts) {
+		if slices.ContainsFunc(x.found.Rows, func(t TableRows) bool { return t.Table == r.table }) {
 			x.rule(AreaRules, r.problem, r.query)
 		}
 	}
@@ -184,29 +186,26 @@ func (x *examiner) rule(area Area, problem, query string) {
 	}
 }
 
-// rowRule counts the rows that break a rule. It goes for schemas of a version
-// and later.
+// rowRule counts the rows of a table that break a rule.
 type rowRule struct {
-	since          int64
-	problem, query string
+	table, problem, query string
 }
 
-// notTexts is a condition on a column that ought to be a JSON array of texts.
-func notTexts(column string) string {
-	return "CASE WHEN NOT json_valid(" + column + ") THEN TRUE WHEN json_type(" + column + ") <> 'array' THEN TRUE " +
-		"ELSE EXISTS (SELECT 1 FROM json_each(" + column + ") WHERE json_each.type <> 'text') END"
-}
-
-var rowRules = []rowRule{
-	{1, "%d sessions have a generation below 1.", "SELECT count(*) FROM sessions WHERE generation < 1"},
-	{1, "%d sessions end before they begin.", "SELECT count(*) FROM sessions WHERE expires_at < created_at"},
-	{1, "%d accounts have permissions that are no list of words.", "SELECT count(*) FROM users WHERE " + notTexts("permissions")},
-	{1, "%d accounts have a version below 1.", "SELECT count(*) FROM users WHERE version < 1"},
-	{1, "%d tasks have tags that are no list of texts.", "SELECT count(*) FROM tasks WHERE " + notTexts("tags")},
-	{1, "%d tasks have a version below 1.", "SELECT count(*) FROM tasks WHERE version < 1"},
-	{1, "%d tasks are done at no time, or at a time and not done.", "SELECT count(*) FROM tasks WHERE done <> (done_at IS NOT NULL)"},
-	{1, "The row that readiness is tried on is not there (%d is missing): the server would not be ready.", "SELECT 1 - count(*) FROM store_probe"},
-	{2, "%d API tokens have permissions that are no list of words.", "SELECT count(*) FROM api_tokens WHERE permissions IS NOT NULL AND " + notTexts("permissions")},
-	{2, "%d API tokens have no SHA-256 of a key.", "SELECT count(*) FROM api_tokens WHERE length(key_hash) <> 64 OR key_hash GLOB '*[^0-9a-f]*'"},
-	{2, "%d messages of the outbox wait and are finished, or neither.", "SELECT count(*) FROM outbox WHERE (state = 'waiting') <> (finished_at IS NULL)"},
+// rowRules are the rules that the schema cannot state, in SQL that each engine
+// understands.
+func rowRules(notTexts func(column string) string) []rowRule {
+	count := func(table, condition string) string { return "SELECT count(*) FROM " + table + " WHERE " + condition }
+	return []rowRule{
+		{"sessions", "%d sessions have a generation below 1.", count("sessions", "generation < 1")},
+		{"sessions", "%d sessions end before they begin.", count("sessions", "expires_at < created_at")},
+		{"users", "%d accounts have permissions that are no list of words.", count("users", notTexts("permissions"))},
+		{"users", "%d accounts have a version below 1.", count("users", "version < 1")},
+		{"tasks", "%d tasks have tags that are no list of texts.", count("tasks", notTexts("tags"))},
+		{"tasks", "%d tasks have a version below 1.", count("tasks", "version < 1")},
+		{"tasks", "%d tasks are done at no time, or at a time and not done.", count("tasks", "done <> (done_at IS NOT NULL)")},
+		{"store_probe", "The row that readiness is tried on is not there (%d is missing): the server would not be ready.", "SELECT 1 - count(*) FROM store_probe"},
+		{"api_tokens", "%d API tokens have permissions that are no list of words.", count("api_tokens", "permissions IS NOT NULL AND "+notTexts("permissions"))},
+		{"api_tokens", "%d API tokens have no SHA-256 of a key.", count("api_tokens", "length(key_hash) <> 64 OR rtrim(key_hash, '0123456789abcdef') <> ''")},
+		{"outbox", "%d messages of the outbox wait and are finished, or neither.", count("outbox", "(state = 'waiting') <> (finished_at IS NULL)")},
+	}
 }

@@ -1,9 +1,6 @@
 package models
 
 import (
-	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -43,13 +40,8 @@ func (o schemaObject) checks() (list []string) {
 }
 
 // compareSchema compares what is there with what the migrations make.
-func (x *examiner) compareSchema(applied []migration) {
-	want, err := freshSchema(x.ctx, applied)
-	if err != nil {
-		x.err = errors.Join(x.err, err)
-		return
-	}
-	have, err := schemaObjects(x.ctx, x.conn)
+func (x *examiner) compareSchema(want []schemaObject) {
+	have, err := x.engine.objects(x.ctx, x.conn)
 	if x.damaged(err) {
 		return
 	}
@@ -60,14 +52,10 @@ func (x *examiner) compareSchema(applied []migration) {
 			continue
 		}
 		x.compareObject(have[i], w)
-		for _, condition := range w.checks() { // SQLite does not look at them where it may not write
-			x.rule(AreaIntegrity, "%d rows of "+w.name+" break a CHECK: "+strings.ReplaceAll(condition, "%", "%%")+".",
-				"SELECT count(*) FROM "+quoted(w.name)+" WHERE NOT ("+condition+")")
-		}
 		have = slices.Delete(have, i, i+1)
 	}
 	for _, h := range have {
-		x.found.Faults = append(x.found.Faults, Fault{AreaSchema, true, fmt.Sprintf("There is a %s %s that is not Dueto's.", h.kind, h.name)})
+		x.odd(AreaSchema, "The %s %s is not Dueto's.", h.kind, h.name)
 	}
 }
 
@@ -88,58 +76,6 @@ func (x *examiner) compareObject(have, want schemaObject) {
 	}
 }
 
-// freshSchema gives the schema that migrations make of nothing.
-func freshSchema(ctx context.Context, list []migration) (objects []schemaObject, err error) {
-	pool := sql.OpenDB(newSQLiteConnector("fresh", "mode=memory", sharedPragmas))
-	defer func() { err = errors.Join(err, pool.Close()) }()
-	pool.SetMaxOpenConns(1) // each connection would have a database of its own
-	base, err := openGorm(pool, Options{})
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range list {
-		if _, err := applyMigration(DB{base: base, ctx: ctx}, m, Time(0)); err != nil {
-			return nil, err
-		}
-	}
-	conn, err := pool.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	return schemaObjects(ctx, conn)
-}
-
-// schemaObjects lists what a schema has, but for what SQLite makes by itself.
-func schemaObjects(ctx context.Context, conn *sql.Conn) (list []schemaObject, err error) {
-	rows, err := conn.QueryContext(ctx, "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
-	if err != nil {
-		return nil, translate(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var o schemaObject
-		if err := rows.Scan(&o.kind, &o.name, &o.sql); err != nil {
-			return nil, translate(err)
-		}
-		list = append(list, o)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, translate(err)
-	}
-	for i := range list {
-		if list[i].kind != "table" {
-			continue
-		}
-		list[i].columns, err = textsOf(ctx, conn, `SELECT name || ' ' || type || iif("notnull", ' NOT NULL', '') || coalesce(' DEFAULT ' || dflt_value, '') ||
-			iif(pk, ' in the primary key', '') FROM pragma_table_xinfo(?)`, list[i].name)
-		if err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
 // The least and the greatest time that can be written in an answer: years 1 to
 // 9998.
 const (
@@ -153,31 +89,26 @@ func isTime(column string) bool {
 }
 
 // rulesOfColumns makes rules of the columns that there are: values are of their
-// column's type, which SQLite lets be another, times can be written, and ids
-// are positive and do not come back.
+// column's type, times can be written, and ids are positive and do not come
+// back.
 func (x *examiner) rulesOfColumns() (list []rowRule) {
 	for _, t := range x.found.Rows {
-		columns, err := textsOf(x.ctx, x.conn, "SELECT type || ' ' || name FROM pragma_table_xinfo(?)", t.Table)
+		columns, err := x.engine.columns(x.ctx, x.conn, t.Table)
 		if x.damaged(err) {
 			continue
 		}
 		var odd, outside []string
 		for _, column := range columns {
 			kind, name, _ := strings.Cut(column, " ")
-			value := quoted(name)
-			switch kind {
-			case "INTEGER", "BIGINT":
-				odd = append(odd, "typeof("+value+") NOT IN ('integer', 'null')")
-			case "BOOLEAN":
-				odd = append(odd, value+" NOT IN (0, 1)")
-			case "TEXT":
-				odd = append(odd, "typeof("+value+") NOT IN ('text', 'null')")
+			if condition := x.engine.mistyped(kind, quoted(name)); condition != "" {
+				odd = append(odd, condition)
 			}
-			if isTime(name) {
-				outside = append(outside, fmt.Sprintf("%s NOT BETWEEN %d AND %d", value, minMicros, maxMicros))
+			number := kind == "INTEGER" || kind == "BIGINT"
+			if number && isTime(name) {
+				outside = append(outside, fmt.Sprintf("%s NOT BETWEEN %d AND %d", quoted(name), minMicros, maxMicros))
 			}
-			if name == "id" {
-				list = append(list, idRules(t.Table)...)
+			if number && name == "id" {
+				list = append(list, idRules(t.Table, x.engine.lastGiven(x, t.Table))...)
 			}
 		}
 		for _, one := range []struct {
@@ -193,16 +124,15 @@ func (x *examiner) rulesOfColumns() (list []rowRule) {
 	return list
 }
 
-// idRules look at what numbers a table's rows.
-func idRules(table string) []rowRule {
-	name := "'" + strings.ReplaceAll(table, "'", "''") + "'"
-	counts := "EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = " + name + " AND sql LIKE '%AUTOINCREMENT%')"
-	last := "coalesce((SELECT max(seq) FROM sqlite_sequence WHERE name = " + name + "), 0)" // none before the first row
+// idRules look at what numbers a table's rows; last is the last id that was
+// given out, NULL where the table counts none.
+func idRules(table, last string) []rowRule {
+	ids := " FROM (SELECT coalesce(max(id), 0) AS highest FROM " + quoted(table) + ") AS there, (SELECT " + last + " AS last) AS counted"
 	return []rowRule{
 		{problem: "%d rows of " + table + " have an id below 1.", query: "SELECT count(*) FROM " + quoted(table) + " WHERE id < 1"},
 		{problem: "Ids of " + table + " may come back to mean others: the last one that was given out is noted %d too low.",
-			query: "SELECT CASE WHEN " + counts + " THEN max(0, coalesce((SELECT max(id) FROM " + quoted(table) + "), 0) - " + last + ") ELSE 0 END"},
+			query: "SELECT CASE WHEN highest > last THEN highest - last ELSE 0 END" + ids},
 		{problem: "Ids of " + table + " are at %d, and run out.",
-			query: fmt.Sprintf("SELECT CASE WHEN %s AND %s > %d THEN %[2]s ELSE 0 END", counts, last, int64(maxSequence))},
+			query: fmt.Sprintf("SELECT CASE WHEN last > %d THEN last ELSE 0 END%s", int64(maxSequence), ids)},
 	}
 }

@@ -21,7 +21,7 @@ var cliCommands = map[string][]string{
 	"check":           {"fail-level"},
 	"backup":          {"keep", "backup-dir", "backup-keep"},
 	"restore":         {"yes"},
-	"doctor":          {"backup-dir", "backup-every"},
+	"doctor":          {"database-replicas", "backup-dir", "backup-every"},
 	"createsuperuser": {"username", "email", "no-input"},
 	"changepassword":  {"no-input"},
 	"user activate":   nil,

@@ -234,7 +234,7 @@ func TestPostgres_MoveThatIsUnfinishedIsRefusedToEveryCommand(t *testing.T) {
 		moveHalf(t, from, to)
 		p := newProgram(t).with("DUETO_DATABASE="+to, "DUETO_SUPERUSER_PASSWORD="+password)
 		for _, command := range [][]string{
-			{"serve", "--addr=127.0.0.1:0"}, {"migrate"}, {"user", "list"}, {"outbox", "list"}, {"token", "list", "alice"},
+			{"serve", "--addr=127.0.0.1:0"}, {"migrate"}, {"user", "list"}, {"outbox", "list"}, {"token", "list", "alice"}, {"doctor"},
 			{"createsuperuser", "--no-input", "--username=root", "--email=root@example.com"}, {"user", "activate", "pending"},
 		} {
 			o := p.run(command...).want(3)
