@@ -409,6 +409,9 @@ func unprivileged(t *testing.T) *program {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = os.RemoveAll(p.dir) })
+		if !onPostgres {
+			p.database = "sqlite:" + p.file("dueto.db")
+		}
 		p.binary = p.file("dueto")
 		if err := errors.Join(os.Chmod(p.dir, 0o755), os.Link(builtBinary().path, p.binary)); err != nil {
 			t.Fatal(err)
