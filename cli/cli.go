@@ -296,12 +296,12 @@ func (e *env) migrated(c *config.Config, opts models.Options, warn func(pending 
 }
 
 // replicaChanged logs which replicas are read from.
-func replicaChanged(log *slog.Logger) func(replica string, used bool) {
-	return func(replica string, used bool) {
+func replicaChanged(log *slog.Logger) func(replica string, used bool, reason string) {
+	return func(replica string, used bool, reason string) {
 		if used {
 			log.Info("a replica is read from", "replica", replica)
 		} else {
-			log.Warn("a replica is left out: it does not answer, is behind, or is none", "replica", replica)
+			log.Warn("a replica is left out", "replica", replica, "reason", reason)
 		}
 	}
 }

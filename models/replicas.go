@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -27,7 +28,7 @@ type replicas struct {
 	began   time.Time     // moments are counted from here
 	end     context.CancelFunc
 	running sync.WaitGroup
-	notify  func(replica string, used bool)
+	notify  func(replica string, used bool, reason string)
 }
 
 // replica is one of them, with connections of its own.
@@ -38,6 +39,7 @@ type replica struct {
 	pool   *pgxpool.Pool
 	conn   *sql.DB
 	handle DB
+	told   bool // whether anything was told of it
 	used   bool // as was told last
 }
 
@@ -95,11 +97,15 @@ func (s *replicas) watch(ctx context.Context, r *replica) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		at := time.Since(s.began) // before the primary is asked: what it says is of no earlier
-		r.judge(at, progressOf(ctx, s.primary), progressOf(ctx, r.pool))
-		if used := r.usable(time.Since(s.began), true); used != r.used && ctx.Err() == nil {
-			r.used = used
+		primary, own := progressOf(ctx, s.primary), progressOf(ctx, r.pool)
+		r.judge(at, primary, own)
+		used := r.usable(time.Since(s.began), true)
+		// One that is left out from the start has had time to connect and to catch up.
+		news := used != r.used || (!r.told && time.Since(s.began) > maxReplicaLag)
+		if news && ctx.Err() == nil {
+			r.told, r.used = true, used
 			if s.notify != nil {
-				s.notify(r.name, used)
+				s.notify(r.name, used, leftOutBecause(primary, own))
 			}
 		}
 		select {
@@ -107,6 +113,27 @@ func (s *replicas) watch(ctx context.Context, r *replica) {
 		case <-tick.C:
 		}
 	}
+}
+
+// leftOutBecause says why a replica is not read from, by what primary and
+// replica answered.
+func leftOutBecause(primary, replica progress) string {
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(replica.err, &refused):
+		return "it refuses: " + refused.Message
+	case replica.err != nil:
+		return "it does not answer"
+	case !replica.recovering:
+		return "it is no replica"
+	case primary.err != nil:
+		return "the primary does not answer"
+	case primary.recovering:
+		return "the primary is none"
+	case replica.history != primary.history:
+		return "it does not follow the primary's history, or has not recorded yet that it does"
+	}
+	return "it is behind"
 }
 
 // pick gives the replica to read from for somebody, or nil where none is fresh

@@ -63,8 +63,8 @@ type Options struct {
 	// Replicas are the URLs of streaming replicas of a PostgreSQL database.
 	Replicas []string
 	// ReplicaChanged is told of each replica, by its URL without what is secret,
-	// when it is read from and when it is left out; nil is nobody.
-	ReplicaChanged func(replica string, used bool)
+	// when it is read from, and when it is left out and why; nil is nobody.
+	ReplicaChanged func(replica string, used bool, reason string)
 }
 
 // pool makes a pool of an engine's connections.
