@@ -107,8 +107,10 @@ func (c *Config) problems() problems {
 		p.unless(isOrigin(o), "cors-origins", "%q is not an origin such as https://app.example.com", o)
 	}
 	p.unless(isSQLite(c.Database) || isPostgres(c.Database), "database", "it is neither sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME") // a password in it stays untold
+	p.checkPostgres("database", "it cannot be used", c.Database)
 	for _, r := range c.DatabaseReplicas {
 		p.unless(isPostgres(r), "database-replicas", "one is not postgres://USER:PASSWORD@HOST/NAME")
+		p.checkPostgres("database-replicas", "one cannot be used", r)
 	}
 	p.unless(len(c.DatabaseReplicas) == 0 || isPostgres(c.Database), "database-replicas", "only a PostgreSQL database has replicas")
 	p.oneOf("read-access", c.ReadAccess, "public", "authenticated")
@@ -227,13 +229,6 @@ func isListenAddress(s string) bool {
 func isSQLite(s string) bool {
 	file, ok := strings.CutPrefix(s, "sqlite:")
 	return ok && strings.Trim(file, "/") != "" && !strings.Contains(file, ":memory:")
-}
-
-// isPostgres leaves to the driver what the URL says besides, and to the
-// environment (PGHOST, PGPASSWORD, ...) what it leaves out.
-func isPostgres(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") && u.Opaque == "" && u.Fragment == ""
 }
 
 func isAddress(s string) bool {

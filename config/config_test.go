@@ -476,3 +476,25 @@ func TestSettings_NoPasswordOrKeyIsPrinted(t *testing.T) {
 		t.Errorf("%v, or it is printed", err)
 	}
 }
+
+func TestCheck_SaysWhyTheDriverRefusesAURLAndNotTheURL(t *testing.T) {
+	for url, want := range map[string]string{
+		"postgres://dueto:hunter2@db.lan/dueto?sslmode=foo":       "database: it cannot be used: failed to configure TLS (sslmode is invalid)",
+		"postgres://dueto:hunter2@db.lan:99999/dueto":             "database: it cannot be used: invalid port",
+		"postgres://dueto:hunter2@db.lan/dueto?pool_max_conns=no": "database: it cannot be used: cannot parse pool_max_conns (",
+		"postgres:":        "database: it is neither",
+		"postgres:hunter2": "database: it is neither",
+	} {
+		c, _, _ := load(t, nil, nil, "")
+		c.Database = url
+		err := c.Check()
+		if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "db.lan") {
+			t.Errorf("%s: %v", url, err)
+		}
+		c.Database, c.DatabaseReplicas = "postgres://localhost/dueto", []string{url}
+		err = c.Check()
+		if err == nil || !strings.HasPrefix(err.Error(), "database-replicas: one ") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("replica %s: %v", url, err)
+		}
+	}
+}
