@@ -90,33 +90,69 @@ func (cmd *keysRotateCmd) Run(e *env) error {
 
 type keysAdoptCmd struct {
 	config.Config `embed:""`
+
+	Yes bool `help:"Do not ask."`
 }
 
-// Run has a database's servers known by the secrets that are set.
-func (cmd *keysAdoptCmd) Run(e *env) error {
+// Run has a database's servers known by the secrets that are set. The database
+// comes first: where it cannot be opened no secret is made, and nothing asked.
+func (cmd *keysAdoptCmd) Run(e *env) (err error) {
 	if err := e.checked(&cmd.Config); err != nil {
 		return err
 	}
 	if cmd.DatabaseFile() != "" {
 		return usageError("the secret of an SQLite database is the one that is set: there is nothing to adopt")
 	}
-	if _, _, _, err := cmd.LoadSecret(); err != nil {
-		return usageError(err.Error())
-	}
-	keys, err := cmd.LoadKeys()
-	if err != nil {
-		return usageError(err.Error())
-	}
+	cmd.Derive()
 	store, _, err := e.migrated(&cmd.Config, models.Options{}, e.sayNotBackedUp)
 	if err != nil {
 		return err
 	}
-	err = services.AdoptSecrets(e.ctx, store, keys.Secrets, time.Now())
-	if err == nil {
-		fmt.Fprintf(e.stdout, "The secret in %s is the database's from now on. Give it to every server, and restart those that had another;\n"+
-			"sessions, links and cursors of other secrets are not valid any more.\n", keys.SecretFrom)
+	defer func() { err = errors.Join(err, store.Close()) }()
+	var keys config.Keys
+	if !cmd.SecretMissing() {
+		if keys, err = cmd.LoadKeys(); err != nil {
+			return usageError(err.Error())
+		}
 	}
-	return errors.Join(err, store.Close())
+	ends, err := services.AdoptingEndsSessions(e.ctx, store, keys.Secrets)
+	if err != nil {
+		return err
+	}
+	if ends {
+		if err := cmd.confirm(e); err != nil {
+			return err
+		}
+	}
+	_, file, made, err := cmd.LoadSecret()
+	if err != nil {
+		return usageError(err.Error())
+	}
+	if made {
+		fmt.Fprintf(e.stdout, "Made a secret in %s: keep the file, and keep it to yourself.\n", file)
+	}
+	if keys, err = cmd.LoadKeys(); err != nil {
+		return usageError(err.Error())
+	}
+	if err := services.AdoptSecrets(e.ctx, store, keys.Secrets, time.Now()); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "The secret in %s is the database's from now on. Give it to every server, and restart those that had another;\n"+
+		"sessions, links and cursors of other secrets are not valid any more.\n", keys.SecretFrom)
+	return nil
+}
+
+// confirm asks whether everybody is to be signed out.
+func (cmd *keysAdoptCmd) confirm(e *env) error {
+	t, err := e.terminalOr(cmd.Yes, "--yes")
+	if err != nil || t == nil {
+		return err
+	}
+	sure, err := t.confirmed("The servers of " + models.Redacted(cmd.Database) + " have another secret. Adopt this one? All have to sign in again then.")
+	if err == nil && !sure {
+		err = errors.New("nothing was changed")
+	}
+	return err
 }
 
 type keysListCmd struct {

@@ -54,6 +54,25 @@ func ClaimSecrets(ctx context.Context, store *models.Store, secrets, former [][]
 	})
 }
 
+// AdoptingEndsSessions reports whether AdoptSecrets ends what other secrets
+// signed; no secrets stand for one that is still to be made. It is for the
+// command line.
+func AdoptingEndsSessions(ctx context.Context, store *models.Store, secrets [][]byte) (bool, error) {
+	if len(secrets) == 0 {
+		err := MayMakeSecret(ctx, store)
+		if errors.Is(err, ErrForeignSecret) {
+			return true, nil
+		}
+		return false, err
+	}
+	own, err := fingerprints(secrets)
+	if err != nil {
+		return false, err
+	}
+	known, err := models.SecretFingerprints(store.Read(ctx))
+	return slices.ContainsFunc(known, func(f string) bool { return !slices.Contains(own, f) }), err
+}
+
 // AdoptSecrets makes the secrets those of the database, in place of what its
 // servers had. It is for the command line.
 func AdoptSecrets(ctx context.Context, store *models.Store, secrets [][]byte, now time.Time) error {

@@ -202,7 +202,16 @@ func TestPostgres_ServerWithASecretOfItsOwnIsRefused(t *testing.T) {
 	// And with another one, if that is what is wanted.
 	servers[running[0]].stop()
 	fresh := newMachine(t, database)
-	fresh.run("keys", "adopt").want(0)
+	if o := fresh.run("keys", "adopt"); o.code != 2 || !strings.Contains(o.stderr, "use --yes") {
+		t.Fatalf("exit code %d: %s", o.code, o.stderr)
+	}
+	if _, err := os.Stat(fresh.file("dueto.secret")); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("a secret was made: %v", err)
+	}
+	if o := fresh.run("keys", "adopt", "--yes"); o.code != 0 || !strings.Contains(o.stdout, "Made a secret in ") {
+		t.Fatalf("exit code %d: %s%s", o.code, o.stdout, o.stderr)
+	}
+	fresh.run("keys", "adopt").want(0) // it is the database's already
 	wantRefusedToken(t, alice.at(fresh.serve(siteFlag).app()).do("GET", "/users/me", nil), services.CodeTokenNotValid)
 	back := first.launch(siteFlag)
 	if code := back.wait(); code != 2 {
