@@ -106,10 +106,18 @@ func applyMigration(tx DB, m migration, now time.Time) (ran bool, err error) {
 		m.version, m.name, Micros(now))
 }
 
+// versionTables counts the tables of versions in a database of each engine, also
+// those that may not be read.
+var versionTables = map[string]string{
+	"sqlite":   "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
+	"postgres": `SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_migrations'`,
+}
+
 // schemaVersion gives the number of the last migration applied, 0 for none.
 func schemaVersion(db DB) (int64, error) {
-	if !db.gorm().Migrator().HasTable("schema_migrations") {
-		return 0, nil
+	n, err := scalar(db, versionTables[db.gorm().Name()])
+	if err != nil || n == 0 {
+		return 0, err
 	}
 	return scalar(db, "SELECT coalesce(max(version), 0) FROM schema_migrations")
 }

@@ -70,19 +70,29 @@ func (e *postgresEngine) writeLong(_ context.Context, fn func(DB) error) error {
 }
 
 // checkOursPostgres fails with ErrCorrupt where the schema has another
-// program's tables.
+// program's tables, and with ErrUnavailable where the role may not read ours. It
+// asks the catalog, which hides nothing: to a role without rights a full database
+// would look empty elsewhere.
 func checkOursPostgres(ctx context.Context, db *sql.DB) error {
-	var ours, theirs bool
-	err := db.QueryRowContext(ctx, `SELECT
-		EXISTS (SELECT FROM information_schema.columns WHERE table_schema = current_schema()
-			AND table_name = 'schema_migrations' AND column_name = 'applied_at'),
-		EXISTS (SELECT FROM information_schema.tables WHERE table_schema = current_schema()
-			AND table_name IN ('schema_migrations', 'users', 'tasks', 'sessions', 'outbox'))`).Scan(&ours, &theirs)
-	if err != nil {
+	var role, schema string
+	var ours, theirs, readable bool
+	err := db.QueryRowContext(ctx, `SELECT current_user, coalesce(current_schema(), ''),
+		coalesce(bool_or(c.relname = 'schema_migrations' AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+			WHERE a.attrelid = c.oid AND a.attname = 'applied_at' AND NOT a.attisdropped)), false),
+		count(*) > 0,
+		coalesce(bool_and(has_table_privilege(c.oid, 'SELECT')), true)
+		FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+		WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+			AND c.relname IN ('schema_migrations', 'users', 'tasks', 'sessions', 'outbox')`).Scan(&role, &schema, &ours, &theirs, &readable)
+	switch {
+	case err != nil:
 		return translate(err)
-	}
-	if theirs && !ours {
+	case schema == "":
+		return fmt.Errorf("%w: there is no schema that the role %q may use: GRANT USAGE ON SCHEMA to it", ErrUnavailable, role)
+	case theirs && !ours:
 		return fmt.Errorf("%w: it belongs to another program", ErrCorrupt)
+	case !readable:
+		return fmt.Errorf("%w: the role %q may not read its tables: GRANT it SELECT, INSERT, UPDATE and DELETE ON ALL TABLES IN SCHEMA %s, and USAGE ON ALL SEQUENCES", ErrUnavailable, role, schema)
 	}
 	return nil
 }
