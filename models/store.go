@@ -95,7 +95,7 @@ func Open(ctx context.Context, database string, opts Options) (*Store, error) {
 	case "postgres", "postgresql":
 		e, err = openPostgres(ctx, database, opts)
 	default:
-		return nil, fmt.Errorf("open database: no engine for %q; use sqlite:FILE or postgres://...", scheme+":")
+		return nil, fmt.Errorf("open database: no engine for %q; use sqlite:FILE or postgres://HOST/NAME", scheme+":")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", Redacted(database), err)

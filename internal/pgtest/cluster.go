@@ -96,13 +96,19 @@ func prepared(dir string) (*Cluster, error) {
 		if err := os.Chown(c.Dir, int(c.foreign.Uid), int(c.foreign.Gid)); err != nil {
 			return nil, err
 		}
-		for d := filepath.Dir(c.Dir); len(d) > 1 && d != os.TempDir(); d = filepath.Dir(d) { // it must get there
-			if err := os.Chmod(d, 0o755); err != nil { //nolint:gosec // a test's folder
-				break
-			}
-		}
+		letIn(filepath.Dir(c.Dir))
 	}
 	return c, nil
+}
+
+// letIn opens the folders above a cluster's, as far as they are ours, to the
+// user that it runs as.
+func letIn(dir string) {
+	for ; len(dir) > 1 && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if os.Chmod(dir, 0o755) != nil { //nolint:gosec // a test's folder
+			return
+		}
+	}
 }
 
 // programs gives the folder of PostgreSQL's programs: the newest on Debian,
@@ -146,7 +152,7 @@ func freePort() (int, error) {
 }
 
 func (c *Cluster) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	cmd := exec.Command(filepath.Join(c.bin, name), args...) //nolint:gosec // PostgreSQL's programs, with arguments of ours
 	cmd.Dir = c.Dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.foreign}
