@@ -54,6 +54,7 @@ func (e *env) find(settings *config.Config) findings {
 	databaseKnown := e.sources.Valid(&c, "database")
 	if databaseKnown {
 		list.database(e.ctx, &c, now)
+		list.backups(&c)
 	}
 	if c.SecretFile != "" || (c.Secret == "" && databaseKnown) {
 		list.secret(&c)

@@ -13,6 +13,7 @@ import (
 
 	"dueto/config"
 	"dueto/models"
+	"dueto/services"
 )
 
 const adviseFolder = "Make the folder, owned by the user that serves, or name another one."
@@ -199,5 +200,44 @@ func (f *findings) content(ctx context.Context, c *config.Config, now time.Time)
 			f.add(config.Info, "database.migrations", advice, "The next start applies: %s.", strings.Join(found.Pending, ", "))
 		}
 		f.rows(now, found.Newest)
+		if c.DatabaseFile() == "" {
+			f.foreign(c, found)
+		}
+	}
+}
+
+// foreign looks whether the servers of the database have another secret. One
+// that cannot be read is said of it already.
+func (f *findings) foreign(c *config.Config, found models.Inspection) {
+	var keys config.Keys
+	if !c.SecretMissing() {
+		if keys, _ = c.LoadKeys(); len(keys.Secrets) == 0 {
+			return
+		}
+	}
+	if err := services.CheckSecrets(found, keys.Secrets); err != nil {
+		f.add(config.Error, "secret.foreign", "Copy their secret file here, or name it with secret-file.", "The server would not start: %s.", err)
+	}
+}
+
+// backups looks at where the server is to make them: the folder, or what it is
+// to be made in.
+func (f *findings) backups(c *config.Config) {
+	derived := *c
+	derived.Derive()
+	if c.BackupEvery == 0 || derived.BackupDir == "" || c.DatabaseFile() == "" {
+		return
+	}
+	folder := derived.BackupDir
+	for {
+		_, err := os.Stat(folder)
+		if parent := filepath.Dir(folder); errors.Is(err, fs.ErrNotExist) && parent != folder {
+			folder = parent
+			continue
+		}
+		break
+	}
+	if fault := folderFault(folder); fault != "" && (folder == derived.BackupDir || folder != filepath.Dir(c.DatabaseFile())) { // said of the database already
+		f.add(config.Error, "backup-dir.folder", adviseFolder, "Backups cannot be made in %s: %s %s.", derived.BackupDir, folder, fault)
 	}
 }

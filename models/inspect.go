@@ -18,6 +18,11 @@ type Inspection struct {
 	// Newest is when an account was last made, or a session last used; it is
 	// zero where there is none.
 	Newest time.Time
+	// Secrets are what the secrets of the servers of a PostgreSQL database are
+	// known by.
+	Secrets []string
+	// Accounts is whether there is any account in a PostgreSQL database.
+	Accounts bool
 }
 
 // ErrUnfinished says that a database cannot be looked at: it was left by a
@@ -110,5 +115,13 @@ func inspectPostgres(ctx context.Context, url string) (found Inspection, err err
 		return found, err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
-	return inspect(e.read(ctx), "postgres")
+	db := e.read(ctx)
+	if found, err = inspect(db, "postgres"); err != nil || found.New {
+		return found, err
+	}
+	if found.Secrets, err = SecretFingerprints(db); err != nil {
+		return found, err
+	}
+	found.Accounts, err = HasAccounts(db)
+	return found, err
 }

@@ -257,6 +257,13 @@ func (e *postgresEngine) forgetDemoted(err error) {
 // answer to a serializable transaction.
 func readOnly(code string) bool { return code == "25006" || code == "0A000" }
 
+// onReplica reports whether the server refused because it is a replica.
+func onReplica(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "0A000" && (strings.Contains(e.Message, "hot standby") || // by where it was raised, in other languages
+		e.Routine == "call_enum_check_hook" || e.Routine == "GetSerializableTransactionSnapshot")
+}
+
 func (e *postgresEngine) stats() Stats {
 	return Stats{Writes: e.writes.Load(), Commits: e.commits.Load()}
 }
@@ -357,6 +364,9 @@ func translatePostgres(err error) error {
 		if code == "XX001" || code == "XX002" { // data or index corrupted
 			return fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
+	}
+	if onReplica(err) {
+		return fmt.Errorf("%w: the server is a replica, which takes no writes; name the primary: %w", ErrUnavailable, err)
 	}
 	if readOnly(code) || code == "25P03" || code == "42501" { // 25P03: idle for too long, 42501: no privilege
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -73,6 +73,21 @@ func AdoptingEndsSessions(ctx context.Context, store *models.Store, secrets [][]
 	return slices.ContainsFunc(known, func(f string) bool { return !slices.Contains(own, f) }), err
 }
 
+// CheckSecrets fails with ErrForeignSecret where a server with these secrets, or
+// with one that is still to be made, would be refused by the database that was
+// inspected. It is for the command line.
+func CheckSecrets(found models.Inspection, secrets [][]byte) error {
+	own, err := fingerprints(secrets)
+	if err != nil {
+		return err
+	}
+	toBeMade := len(secrets) == 0 && (found.Accounts || len(found.Secrets) > 0)
+	if toBeMade || (len(found.Secrets) > 0 && !slices.ContainsFunc(own, func(f string) bool { return slices.Contains(found.Secrets, f) })) {
+		return ErrForeignSecret
+	}
+	return nil
+}
+
 // AdoptSecrets makes the secrets those of the database, in place of what its
 // servers had. It is for the command line.
 func AdoptSecrets(ctx context.Context, store *models.Store, secrets [][]byte, now time.Time) error {

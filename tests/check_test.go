@@ -216,6 +216,9 @@ func TestSQLite_CheckFindsWhatIsWrongWithFiles(t *testing.T) {
 			make: func(_ *testing.T, p *program) { p.put("notes", "", 0o600) }, want: []string{"error database.folder"}},
 		{name: "folder that is closed", args: []string{"--database=sqlite:closed/dueto.db"},
 			make: func(_ *testing.T, p *program) { p.folder("closed", 0o500) }, want: []string{"error database.folder"}},
+		{name: "backups in a folder that is closed", args: []string{"--backup-every=1h", "--backup-dir=closed/backups"},
+			make: func(_ *testing.T, p *program) { p.folder("closed", 0o500) }, want: []string{"error backup-dir.folder"}},
+		{name: "backups in a folder that will be made", args: []string{"--backup-every=1h", "--backup-dir=new/backups"}},
 		{name: "database that is a folder", args: []string{"--database=sqlite:folder"},
 			make: func(_ *testing.T, p *program) { p.folder("folder", 0o700) }, want: []string{"error database.unreadable"}},
 		{name: "database that others can read", make: func(t *testing.T, p *program) { used(t, p); p.mode("dueto.db", 0o644) },
@@ -243,9 +246,14 @@ func TestSQLite_CheckFindsWhatIsWrongWithFiles(t *testing.T) {
 func TestPostgres_CheckFindsWhatIsWrongWithTheServer(t *testing.T) {
 	t.Parallel()
 	theirs, relaxed, d := emptyPostgres(t), emptyPostgres(t), emptyPostgres(t)
+	foreign := emptyPostgres(t)
+	newMachine(t, foreign).run("keys", "adopt").want(0)
 	execSQL(t, theirs, "CREATE TABLE tasks (body TEXT)")
 	for _, tt := range []checkCase{
 		{name: "nothing", args: []string{"--database=" + d}, want: []string{"info database.migrations"}},
+		{name: "another secret than the servers'", args: []string{"--database=" + foreign}, env: []string{"DUETO_SECRET=" + secret},
+			want: []string{"error secret.foreign"}},
+		{name: "no secret where the servers have one", args: []string{"--database=" + foreign}, want: []string{"error secret.foreign"}},
 		{name: "nobody listens", args: []string{"--database=postgres://127.0.0.1:1/dueto"}, want: []string{"error database.unreachable"}},
 		{name: "no such database", args: []string{"--database=" + d + "_not"}, want: []string{"error database.unreachable"}},
 		{name: "somebody else's tables", args: []string{"--database=" + theirs}, want: []string{"error database.corrupt"}},
