@@ -481,7 +481,7 @@ func TestCheck_SaysWhyTheDriverRefusesAURLAndNotTheURL(t *testing.T) {
 	for url, want := range map[string]string{
 		"postgres://dueto:hunter2@db.lan/dueto?sslmode=foo":       "database: it cannot be used: failed to configure TLS (sslmode is invalid)",
 		"postgres://dueto:hunter2@db.lan:99999/dueto":             "database: it cannot be used: invalid port",
-		"postgres://dueto:hunter2@db.lan/dueto?pool_max_conns=no": "database: it cannot be used: cannot parse pool_max_conns (",
+		"postgres://dueto:hunter2@db.lan/dueto?pool_max_conns=no": "database: it cannot be used: cannot parse pool_max_conns",
 		"postgres:":        "database: it is neither",
 		"postgres:hunter2": "database: it is neither",
 	} {

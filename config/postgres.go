@@ -40,5 +40,8 @@ func driverReason(err error) string {
 	if strings.HasPrefix(reason, "failed to parse") { // quotes what it stumbled over
 		return "the driver cannot read it"
 	}
+	if before, detail, found := strings.Cut(reason, " ("); found && strings.Contains(detail, `"`) { // a value, which may be a password
+		return before
+	}
 	return reason
 }

@@ -106,7 +106,7 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (_ *postgresEng
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the URL of the database cannot be used: %s", ErrUnavailable, driverReason(err))
+		return nil, fmt.Errorf("%w: the URL of the database cannot be read", ErrUnavailable)
 	}
 	params := cfg.ConnConfig.RuntimeParams
 	for name, value := range map[string]string{
@@ -134,22 +134,6 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 2 * time.Second}
 	}
 	return cfg, nil
-}
-
-// driverReason gives what the driver says of a URL without the URL, of which its
-// error repeats all but the passwords that it recognizes.
-func driverReason(err error) string {
-	var failed *pgconn.ParseConfigError
-	if !errors.As(err, &failed) {
-		return "the driver cannot read it"
-	}
-	plain := *failed
-	plain.ConnString = ""
-	reason := strings.TrimPrefix(plain.Error(), "cannot parse ``: ")
-	if strings.HasPrefix(reason, "failed to parse") { // quotes what it stumbled over
-		return "the driver cannot read it"
-	}
-	return reason
 }
 
 // verifyPostgres makes sure that the server keeps what it acknowledges and
