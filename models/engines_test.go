@@ -3,65 +3,22 @@ package models
 import (
 	"context"
 	"database/sql"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"dueto/internal/pgtest"
 )
 
-// sharedServer is a PostgreSQL server that is there while a test needs it.
-var sharedServer struct {
-	mu        sync.Mutex
-	users     int
-	databases *pgtest.Databases
-}
-
 // emptyPostgres gives the URL of a database of PostgreSQL that has nothing in it.
-func emptyPostgres(t testing.TB) string {
-	t.Helper()
-	s := &sharedServer
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.users == 0 {
-		var err error
-		if s.databases, err = pgtest.NewDatabases(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	url, drop, err := s.databases.Create()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.users++
-	t.Cleanup(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if err := drop(); err != nil {
-			t.Error(err)
-		}
-		if s.users--; s.users == 0 {
-			if err := s.databases.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return url
-}
+func emptyPostgres(t testing.TB) string { return newTarget(t, "postgres") }
 
 // onEachEngine runs a test on an empty database of either engine.
 func onEachEngine(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	t.Parallel()
-	for name, database := range map[string]func(testing.TB) string{
-		"sqlite":   func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "dueto.db") },
-		"postgres": emptyPostgres,
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			test(t, database(t))
+			test(t, newTarget(t, engine))
 		})
 	}
 }

@@ -40,7 +40,7 @@ var cliCommands = map[string][]string{
 	"keys rotate":     {"keep"},
 	"keys list":       nil,
 	"move":            {"from", "to", "quiet"},
-	"keys adopt":      nil,
+	"keys adopt":      {"yes"},
 }
 
 func matches(pattern, text string) (list []string) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // to look at databases from outside
@@ -24,12 +25,19 @@ import (
 // Tests of what only one engine has begin with TestSQLite or TestPostgres.
 var onPostgres = os.Getenv("DUETO_TEST_ENGINE") == "postgres"
 
-// databases makes the databases of the tests that run on PostgreSQL.
-var databases = sync.OnceValues(pgtest.NewDatabases)
+// databases makes the databases of the tests that run on PostgreSQL; asked is
+// whether any did.
+var (
+	asked     atomic.Bool
+	databases = sync.OnceValues(func() (*pgtest.Databases, error) {
+		asked.Store(true)
+		return pgtest.NewDatabases()
+	})
+)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if onPostgres {
+	if asked.Load() {
 		if d, err := databases(); err == nil {
 			if err := d.Close(); err != nil {
 				fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
@@ -82,6 +90,20 @@ func emptyPostgres(t testing.TB) string {
 	}
 	t.Cleanup(func() { _ = drop() })
 	return url
+}
+
+// ownCluster starts a PostgreSQL server for a test to do with as it likes.
+func ownCluster(t testing.TB, settings ...string) *pgtest.Cluster {
+	t.Helper()
+	c, err := pgtest.New(t.TempDir(), settings...)
+	if pgtest.MayGoWithout(err) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Kill() })
+	return c
 }
 
 func migrateNew(url string) error {

@@ -19,12 +19,7 @@ import (
 // newCluster starts a server that keeps what it acknowledges.
 func newCluster(t *testing.T, settings ...string) *pgtest.Cluster {
 	t.Helper()
-	c, err := pgtest.New(t.TempDir(), append([]string{"fsync = on", "full_page_writes = on"}, settings...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Kill() })
-	return c
+	return ownCluster(t, append([]string{"fsync = on", "full_page_writes = on"}, settings...)...)
 }
 
 // must is for steps that are not what is tested.

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"dueto/internal/pgtest"
 	"dueto/models"
 )
 
@@ -95,18 +94,14 @@ func TestPostgres_MoveGoesOnAfterTheServerDied(t *testing.T) {
 	for what, target := range map[string]bool{"the one moved to": true, "the one moved from": false} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			cluster, err := pgtest.New(t.TempDir(), "fsync = on", "full_page_writes = on")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = cluster.Stop() })
+			cluster := newCluster(t)
 			from, to := newFile(t), cluster.URL("postgres")
 			if !target {
 				from, to = to, from
 			}
 			manyTasks(t, from, 1000)
 			var once sync.Once
-			_, err = models.Move(context.Background(), from, to, models.MoveOptions{Batch: 100, Progress: func(p models.MoveProgress) {
+			_, err := models.Move(context.Background(), from, to, models.MoveOptions{Batch: 100, Progress: func(p models.MoveProgress) {
 				if p.Done >= 300 {
 					once.Do(func() {
 						if err := cluster.Kill(); err != nil {

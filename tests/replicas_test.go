@@ -23,12 +23,7 @@ type replicated struct {
 // newReplicated starts the servers. The settings are those of the replicas.
 func newReplicated(t testing.TB, standbys int, settings ...string) *replicated {
 	t.Helper()
-	w := &replicated{t: t}
-	var err error
-	if w.primary, err = pgtest.New(t.TempDir()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.primary.Kill() })
+	w := &replicated{t: t, primary: ownCluster(t)}
 	w.db = openDatabase(t, w.primary.URL(replicatedDatabase))
 	for range standbys {
 		s, err := w.primary.Standby(t.TempDir(), settings...)

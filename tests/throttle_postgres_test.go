@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"dueto/internal/pgtest"
 	"dueto/services"
 )
 
@@ -149,11 +148,7 @@ func TestPostgres_MailLimitsHoldOverProcesses(t *testing.T) {
 
 func TestPostgres_ThrottlesGoOnWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
-	c, err := pgtest.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Stop() })
+	c := ownCluster(t)
 	servers := twoServers(t, c.URL("postgres"))
 	a := servers[0].app()
 	register := func(address string) *response {
