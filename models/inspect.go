@@ -116,7 +116,7 @@ func inspectPostgres(ctx context.Context, url string) (found Inspection, err err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 	db := e.read(ctx)
-	if found, err = inspect(db, "postgres"); err != nil || found.New {
+	if found, err = inspect(db, "postgres"); err != nil || len(found.Pending) > 0 { // the tables may not be there
 		return found, err
 	}
 	if found.Secrets, err = SecretFingerprints(db); err != nil {
