@@ -31,7 +31,7 @@ test: need-tools ## Run every test, on both engines; as root on Debian, install 
 	@$(MAKE) --no-print-directory fuzz
 
 # What much happens in at once: on PostgreSQL the race detector looks at this
-# alone, which keeps the whole under ten minutes.
+# alone, for the rest is the same code as on SQLite.
 RACY := ^Test(Concurrency|Durability|Sessions|Refresh|Throttle|Outbox|Keys)
 
 # Targets are found, not listed, so that none is forgotten. Each begins with the

@@ -112,14 +112,7 @@ func list[T any](db DB, q listQuery, cols sortColumns[T], p Page, scan scanner[T
 	rows := make([]T, 0, p.Limit)
 	buffer := getRowBuffer()
 	defer buffer.put()
-	take := func(r row) error {
-		b, err := r.columns(buffer, scan.columns)
-		if err == nil {
-			rows = append(rows, *new(T))
-			scan.fill(&rows[len(rows)-1], b)
-		}
-		return err
-	}
+	take := scan.adding(&rows, buffer)
 	order := p.Order.withID()
 	exprs, terms := orderBy(cols, order, p.Backward)
 	if p.Position == nil {

@@ -202,6 +202,10 @@ func encodeRow(to []byte, row []any) []byte {
 
 // scalarSlow is scalar for a query that may take its time.
 func scalarSlow(db DB, query string, args ...any) (n int64, err error) {
-	err = db.run(db.ctx, func(rows row) error { return rows.Scan(&n) }, query, args)
-	return n, err
+	return integerBy(DB.whole, db, query, args)
+}
+
+// whole is each without its bounds.
+func (db DB) whole(scan func(row) error, query string, args ...any) error {
+	return db.run(db.ctx, scan, query, args)
 }

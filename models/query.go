@@ -142,8 +142,8 @@ func each(db DB, scan func(row) error, query string, args ...any) error {
 }
 
 // few is each for a query that an index keeps to a few rows: it is over sooner
-// than the goroutine would have started that database/sql keeps to watch a
-// context. It is not begun for a request that is over.
+// than anybody could end it, and always finds a connection. It is not begun for
+// a request that is over.
 func few(db DB, scan func(row) error, query string, args ...any) error {
 	ctx := context.Background()
 	if db.remote {

@@ -147,13 +147,18 @@ func one[T any](db DB, scan scanner[T], query string, args ...any) (one T, err e
 func all[T any](db DB, scan scanner[T], query string, args ...any) (rows []T, err error) {
 	buffer := getRowBuffer()
 	defer buffer.put()
-	err = few(db, func(r row) error {
-		b, err := r.columns(buffer, scan.columns)
+	err = few(db, scan.adding(&rows, buffer), query, args...)
+	return rows, err
+}
+
+// adding gives what adds each row to a list.
+func (s scanner[T]) adding(rows *[]T, buffer *rowBuffer) func(row) error {
+	return func(r row) error {
+		b, err := r.columns(buffer, s.columns)
 		if err == nil {
-			rows = append(rows, *new(T))
-			scan.fill(&rows[len(rows)-1], b)
+			*rows = append(*rows, *new(T))
+			s.fill(&(*rows)[len(*rows)-1], b)
 		}
 		return err
-	}, query, args...)
-	return rows, err
+	}
 }
