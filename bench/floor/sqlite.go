@@ -46,7 +46,7 @@ type connector struct {
 }
 
 func newConnector(path, params string, pragmas []string) *connector {
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params + "&_stmt_cache_size=64"
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + params + "&_stmt_cache_size=64&_mutex=no"
 	return &connector{dsn, &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
 		for _, p := range pragmas {
 			if _, err := conn.Exec("PRAGMA "+p, nil); err != nil {
