@@ -26,7 +26,7 @@ func newLogger(stderr io.Writer, c *config.Config) (log *slog.Logger, flush func
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // checked
 	options := &slog.HandlerOptions{Level: level}
 	lines := &delayedWriter{to: stderr}
-	var handler slog.Handler = slog.NewJSONHandler(lines, options)
+	var handler slog.Handler = requestHandler{slog.NewJSONHandler(lines, options), lines}
 	if logFormat(stderr, c) == "text" {
 		handler = slog.NewTextHandler(lines, options)
 	}
