@@ -32,10 +32,10 @@ type serveCmd struct {
 	config.Config `embed:""`
 }
 
-// gcPercent lets the heap grow to five times what is live before it is
+// gcPercent lets the heap grow to four times what is live before it is
 // collected. Live are a few megabytes; at Go's own 100 a busy server collects
 // dozens of times a second.
-const gcPercent = 400
+const gcPercent = 300
 
 // minProcs is how many threads may run Go at once even on one processor: while
 // one hashes a password for a quarter of a second, the kernel lets another
@@ -115,13 +115,12 @@ func (e *env) work(workers ...func(context.Context)) (stop func()) {
 // begun.
 func (e *env) serve(listener net.Listener, handler http.Handler, log *slog.Logger, draining *atomic.Bool) error {
 	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       60 * time.Second,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Handler:        handler,
+		ReadTimeout:    10 * time.Second, // headers and body: a second deadline costs each request
+		WriteTimeout:   30 * time.Second,
+		IdleTimeout:    60 * time.Second,
+		MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
