@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -212,6 +213,38 @@ func TestLayers_FilesAndHandlersStayShort(t *testing.T) {
 			t.Errorf("%s, more than %d", long, layerFuncLines)
 		}
 	})
+}
+
+var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
+
+func TestLayers_FuzzTargetsKeepInputs(t *testing.T) {
+	t.Parallel()
+	targets := map[string]bool{}
+	layerFiles(t, func(_, name, source string) {
+		if !strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		for _, found := range fuzzTarget.FindAllStringSubmatch(source, -1) {
+			targets[filepath.Join("..", filepath.Dir(name), "testdata", "fuzz", found[1])] = true
+		}
+	})
+	if len(targets) == 0 {
+		t.Fatal("there is no fuzz target")
+	}
+	for folder := range targets {
+		if kept, err := os.ReadDir(folder); err != nil || len(kept) == 0 {
+			t.Errorf("%s keeps no inputs: %v", folder, err)
+		}
+	}
+	kept, err := filepath.Glob(filepath.Join("..", "*", "testdata", "fuzz", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range kept {
+		if !targets[folder] {
+			t.Errorf("%s is of no fuzz target", folder)
+		}
+	}
 }
 
 func TestLayers_CheckerFindsForbiddenImports(t *testing.T) {
