@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -255,25 +254,6 @@ func isWide(p netip.Prefix) bool {
 func isThisMachine(host string) bool {
 	host = plainHost(host)
 	return isLoopback(host) || strings.HasSuffix(host, ".localhost")
-}
-
-// inTheClear reports whether a PostgreSQL database is another machine's, and its
-// URL does not demand TLS.
-func inTheClear(database string) bool {
-	u, err := url.Parse(database)
-	if err != nil || !isPostgres(database) {
-		return false
-	}
-	query := u.Query()
-	if slices.Contains([]string{"require", "verify-ca", "verify-full"}, query.Get("sslmode")) || query.Get("ssl") == "true" {
-		return false
-	}
-	for host := range strings.SplitSeq(cmp.Or(query.Get("host"), u.Host), ",") {
-		if name := (&url.URL{Host: host}).Hostname(); name != "" && !strings.HasPrefix(name, "/") && !isThisMachine(name) {
-			return true
-		}
-	}
-	return false // a socket, or what the environment says
 }
 
 // isPrivate reports whether a host that is not this machine can be reached from

@@ -128,7 +128,8 @@ func (c *Config) problems() problems {
 	p.unless(c.MaxPageSize >= 1 && c.MaxPageSize <= 1000, "max-page-size", "%d is not between 1 and 1000", c.MaxPageSize)
 	p.unless(c.PageSize >= 1 && c.PageSize <= c.MaxPageSize, "page-size", "%d is not between 1 and max-page-size", c.PageSize)
 	p.unless(c.BackupEvery == 0 || (c.BackupEvery >= time.Minute && c.BackupEvery <= maxTTL), "backup-every", "%s is neither 0s nor between 1m and 5 years", c.BackupEvery)
-	p.unless(c.BackupEvery == 0 || strings.HasPrefix(c.Database, "sqlite:"), "backup-every", "the server makes backups of SQLite only; dueto backup says how it is done")
+	_, inFile := sqliteFile(c.Database)
+	p.unless(c.BackupEvery == 0 || inFile, "backup-every", "the server makes backups of SQLite only; dueto backup says how it is done")
 	p.unless(c.BackupKeep >= 0, "backup-keep", "%d is below 0", c.BackupKeep)
 	p.unless(c.PasswordCost >= 4 && c.PasswordCost <= 15, "password-cost", "%d is not between 4 and 15", c.PasswordCost)
 	p.positive("access-ttl", c.AccessTTL)
@@ -146,20 +147,12 @@ func (c *Config) problems() problems {
 	return p
 }
 
-// DatabaseFile gives the file of the database, or "" where a server holds it.
-func (c *Config) DatabaseFile() string {
-	if !isSQLite(c.Database) {
-		return ""
-	}
-	return strings.TrimPrefix(strings.TrimPrefix(c.Database, "sqlite:"), "//")
-}
-
 // Derive fills in the settings whose defaults follow from others.
 func (c *Config) Derive() {
 	if c.Secret == "" && c.SecretFile == "" {
 		c.SecretFile = filepath.Join(filepath.Dir(c.DatabaseFile()), "dueto.secret")
 	}
-	if c.BackupDir == "" && strings.HasPrefix(c.Database, "sqlite:") {
+	if _, ok := sqliteFile(c.Database); c.BackupDir == "" && ok {
 		c.BackupDir = filepath.Join(filepath.Dir(c.DatabaseFile()), "backups")
 	}
 	if _, port, err := net.SplitHostPort(c.Addr); c.PublicURL == "" && err == nil && port != "0" {
@@ -224,11 +217,6 @@ func isListenAddress(s string) bool {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	return err == nil && strconv.FormatUint(n, 10) == port
-}
-
-func isSQLite(s string) bool {
-	file, ok := strings.CutPrefix(s, "sqlite:")
-	return ok && strings.Trim(file, "/") != "" && !strings.Contains(file, ":memory:")
 }
 
 func isAddress(s string) bool {

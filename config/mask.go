@@ -44,10 +44,10 @@ func maskQuery(query string) string {
 // such as the keywords and values that PostgreSQL's own tools take, nothing is
 // shown that may be a password.
 func maskDatabase(s string) string {
-	switch {
-	case isPostgres(s):
+	if isPostgres(s) {
 		return mask(s)
-	case strings.HasPrefix(s, "sqlite:") || !strings.ContainsAny(s, ":@= "):
+	}
+	if _, ok := sqliteFile(s); ok || !strings.ContainsAny(s, ":@= ") {
 		return s
 	}
 	return masked

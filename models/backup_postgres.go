@@ -3,8 +3,6 @@ package models
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -20,7 +18,7 @@ func Supports(databaseURL string) error {
 // unsupported says how what is asked for is done with the tools of the engine
 // that a URL names.
 func unsupported(task, databaseURL string) error {
-	if scheme, _, _ := strings.Cut(databaseURL, ":"); scheme != "postgres" && scheme != "postgresql" {
+	if !isPostgres(databaseURL) {
 		return &UnsupportedError{Advice: "there is no engine for the database: use sqlite:FILE"}
 	}
 	const password = "The password is taken from ~/.pgpass or PGPASSWORD."
@@ -76,32 +74,6 @@ func (s *Store) Unsaved(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	return found.Pending, nil
-}
-
-// libpqParameters are what PostgreSQL's tools understand of those that a URL
-// may carry, and what is no secret.
-var libpqParameters = []string{
-	"host", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "passfile", "service",
-	"connect_timeout", "application_name", "target_session_attrs", "options", "channel_binding", "gssencmode",
-}
-
-// withoutPassword gives a URL as PostgreSQL's tools take it.
-func withoutPassword(databaseURL string) string {
-	u, err := url.Parse(databaseURL)
-	if err != nil || u.Opaque != "" {
-		return "postgres://USER@HOST/DATABASE" // what cannot be read may hold a password
-	}
-	if u.User != nil {
-		u.User = url.User(u.User.Username())
-	}
-	query := u.Query()
-	for name := range query {
-		if !slices.Contains(libpqParameters, name) {
-			query.Del(name)
-		}
-	}
-	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
-	return u.String()
 }
 
 // shellQuoted gives a word as a shell takes it.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -35,11 +34,10 @@ var ErrUnfinished = errors.New("the database has a log without the index to it")
 // ErrUnfinished, with ErrUnfinishedMove, and with ErrUnavailable on a file that
 // cannot be read.
 func Inspect(ctx context.Context, url string) (found Inspection, err error) {
-	path, ok := strings.CutPrefix(url, "sqlite:")
+	path, ok := sqliteFile(url)
 	if !ok {
 		return inspectPostgres(ctx, url)
 	}
-	path = strings.TrimPrefix(path, "//")
 	mode, err := lookingMode(path)
 	if err != nil {
 		return found, err

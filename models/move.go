@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -113,37 +112,35 @@ type moveDialect interface {
 }
 
 func openMoveSource(ctx context.Context, url string, opts MoveOptions) (*moveSource, error) {
-	switch scheme, rest, _ := strings.Cut(url, ":"); scheme {
-	case "sqlite":
-		return lockSQLite(ctx, strings.TrimPrefix(rest, "//"), opts)
-	case "postgres", "postgresql":
+	if path, ok := sqliteFile(url); ok {
+		return lockSQLite(ctx, path, opts)
+	}
+	if isPostgres(url) {
 		return lockPostgres(ctx, url, opts)
 	}
 	return nil, errNoEngine
 }
 
-var errNoEngine = errors.New("it is neither sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME")
-
 // openMoveTarget opens a database to move to, unless it is the source.
 func openMoveTarget(ctx context.Context, source *moveSource, url string) (moveTarget, error) {
 	opts := Options{Now: time.Now}
-	switch scheme, rest, _ := strings.Cut(url, ":"); scheme {
-	case "sqlite":
-		if sameFile(source.file, strings.TrimPrefix(rest, "//")) {
+	if path, ok := sqliteFile(url); ok {
+		if sameFile(source.file, path) {
 			return nil, errSameDatabase
 		}
-		return openSQLite(ctx, rest, opts)
-	case "postgres", "postgresql":
-		e, err := openPostgres(ctx, patient(url), opts)
-		if err != nil {
-			return nil, err
-		}
-		if err := e.apart(ctx, source); err != nil {
-			return nil, errors.Join(err, e.close())
-		}
-		return e, nil
+		return openSQLite(ctx, path, opts)
 	}
-	return nil, errNoEngine
+	if !isPostgres(url) {
+		return nil, errNoEngine
+	}
+	e, err := openPostgres(ctx, patient(url), opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.apart(ctx, source); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
 }
 
 var errSameDatabase = errors.New("it is the same database")

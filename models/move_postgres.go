@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -78,19 +77,6 @@ func (e *postgresEngine) lockTables(ctx context.Context) (*sql.Tx, error) {
 		}
 	}
 	return tx, nil
-}
-
-// patient gives a URL whose statements may take their time, unless it says
-// otherwise.
-func patient(database string) string {
-	u, err := url.Parse(database)
-	if err != nil || u.Query().Has("statement_timeout") {
-		return database
-	}
-	q := u.Query()
-	q.Set("statement_timeout", "0")
-	u.RawQuery = q.Encode()
-	return u.String()
 }
 
 // apart makes sure that the database is not the source itself, by whatever URL:

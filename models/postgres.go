@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -105,7 +104,8 @@ func openPostgres(ctx context.Context, dsn string, opts Options) (_ *postgresEng
 // postgresConfig reads a URL, and sets what it leaves open.
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
+	u, ok := postgresURL(dsn)
+	if err != nil || !ok {
 		return nil, fmt.Errorf("%w: the URL of the database cannot be read", ErrUnavailable)
 	}
 	params := cfg.ConnConfig.RuntimeParams
@@ -118,11 +118,10 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 			params[name] = value
 		}
 	}
-	u, err := url.Parse(dsn)
-	if err != nil || !u.Query().Has("pool_max_conns") {
+	if !u.Query().Has("pool_max_conns") {
 		cfg.MaxConns = defaultPostgresConns
 	}
-	if err == nil && strings.Contains(u.Host+u.Query().Get("host"), ",") && !u.Query().Has("target_session_attrs") {
+	if strings.Contains(u.Host+u.Query().Get("host"), ",") && !u.Query().Has("target_session_attrs") {
 		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {

@@ -203,6 +203,8 @@ func TestRedacted(t *testing.T) {
 		"postgres://dueto@one:1,two:2/dueto":                                            "postgres://one:1,two:2/dueto",
 		"postgres:///dueto?host=/run/postgresql":                                        "postgres:///dueto",
 		"postgres://dueto:wo%zzrd@db.example.com/dueto":                                 "the database",
+		"host=db.example.com password=word":                                             "the database",
+		"mysql://dueto:word@db.example.com/dueto":                                       "the database",
 	} {
 		if got := Redacted(url); got != want {
 			t.Errorf("%s: %s, want %s", url, got, want)

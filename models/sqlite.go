@@ -94,7 +94,6 @@ func connectSQLite(ctx context.Context, path string, opts Options) (_ *sqliteEng
 	if err := CheckSQLite(); err != nil {
 		return nil, err
 	}
-	path = strings.TrimPrefix(path, "//")
 	if path == "" || strings.Contains(path, ":memory:") {
 		return nil, fmt.Errorf("%q is not a file: use sqlite:FILE", path)
 	}

@@ -247,12 +247,6 @@ func sound(ctx context.Context, conn *sql.Conn) error {
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// sqliteFile gives the file of a URL that names a SQLite database.
-func sqliteFile(url string) (path string, ok bool) {
-	path, ok = strings.CutPrefix(url, "sqlite:")
-	return strings.TrimPrefix(path, "//"), ok
-}
-
 // existing gives the file of a database that is there, its name resolved: the
 // log of a linked database lies beside the file that the link leads to.
 func existing(path string) (string, error) {

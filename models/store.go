@@ -9,8 +9,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -88,14 +86,12 @@ func Open(ctx context.Context, database string, opts Options) (*Store, error) {
 	}
 	var e engine
 	var err error
-	scheme, rest, _ := strings.Cut(database, ":")
-	switch scheme {
-	case "sqlite":
-		e, err = openSQLite(ctx, rest, opts)
-	case "postgres", "postgresql":
+	if path, ok := sqliteFile(database); ok {
+		e, err = openSQLite(ctx, path, opts)
+	} else if isPostgres(database) {
 		e, err = openPostgres(ctx, database, opts)
-	default:
-		return nil, fmt.Errorf("open database: no engine for %q; use sqlite:FILE or postgres://HOST/NAME", scheme+":")
+	} else {
+		err = errNoEngine
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", Redacted(database), err)
@@ -112,19 +108,6 @@ func Open(ctx context.Context, database string, opts Options) (*Store, error) {
 
 // Shared reports whether processes on several machines may use the database.
 func (s *Store) Shared() bool { return s.shared }
-
-// Redacted gives a database's URL without its password and its parameters,
-// which may hold one too.
-func Redacted(database string) string {
-	if strings.HasPrefix(database, "sqlite:") {
-		return database
-	}
-	u, err := url.Parse(database)
-	if err != nil {
-		return "the database"
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-}
 
 // Read gives a handle for queries outside a transaction, bound to ctx.
 func (s *Store) Read(ctx context.Context) DB {
