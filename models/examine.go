@@ -89,7 +89,7 @@ func examine(ctx context.Context, engine examined, conn *sql.Conn, schema int64)
 	if err != nil {
 		return found, err
 	}
-	moved, err := oneInteger(ctx, conn, progressTables[engine.dialect()])
+	moved, err := integerOn(ctx, conn, progressTables[engine.dialect()])
 	if err != nil {
 		return found, err
 	}
@@ -130,6 +130,15 @@ func (x *examiner) fault(area Area, problem string, args ...any) {
 	x.found.Faults = append(x.found.Faults, Fault{Area: area, Problem: fmt.Sprintf(problem, args...)})
 }
 
+// faults notes a fault for each line that a query gives.
+func (x *examiner) faults(area Area, query string) {
+	lines, err := textsOn(x.ctx, x.conn, query)
+	for _, line := range lines {
+		x.fault(area, "%s", line)
+	}
+	x.damaged(err)
+}
+
 // odd is fault for what is harmless.
 func (x *examiner) odd(area Area, problem string, args ...any) {
 	x.found.Faults = append(x.found.Faults, Fault{area, true, fmt.Sprintf(problem, args...)})
@@ -161,7 +170,7 @@ func (x *examiner) rows() {
 	names, err := x.engine.tables(x.ctx, x.conn)
 	x.damaged(err)
 	for _, name := range names {
-		n, err := oneInteger(x.ctx, x.conn, "SELECT count(*) FROM "+quoted(name))
+		n, err := integerOn(x.ctx, x.conn, "SELECT count(*) FROM "+quoted(name))
 		if !x.damaged(err) {
 			x.found.Rows = append(x.found.Rows, TableRows{name, n})
 		}
@@ -181,7 +190,7 @@ func (x *examiner) rules() {
 }
 
 func (x *examiner) rule(area Area, problem, query string) {
-	if n, err := oneInteger(x.ctx, x.conn, query); !x.damaged(err) && n > 0 {
+	if n, err := integerOn(x.ctx, x.conn, query); !x.damaged(err) && n > 0 {
 		x.fault(area, problem, n)
 	}
 }

@@ -58,12 +58,12 @@ func (examinedPostgres) dialect() string { return "postgres" }
 // schema gives the number of the last migration applied. A database that has
 // none is not one to examine.
 func (d examinedPostgres) schema(ctx context.Context, conn *sql.Conn) (int64, error) {
-	there, err := oneInteger(ctx, conn, "SELECT count(*) FROM pg_class WHERE oid = to_regclass('schema_migrations')")
+	there, err := integerOn(ctx, conn, "SELECT count(*) FROM pg_class WHERE oid = to_regclass('schema_migrations')")
 	if err != nil {
 		return 0, err
 	}
 	if there > 0 {
-		return oneInteger(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
+		return integerOn(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
 	}
 	tables, err := d.tables(ctx, conn)
 	switch {
@@ -89,11 +89,7 @@ func (examinedPostgres) integrity(x *examiner) {
 			FROM pg_trigger JOIN pg_class t ON t.oid = tgrelid JOIN pg_constraint c ON c.oid = tgconstraint
 			WHERE t.relnamespace = current_schema()::regnamespace AND tgisinternal AND tgenabled IN ('D', 'R') ORDER BY 1`,
 	} {
-		lines, err := textsOf(x.ctx, x.conn, query)
-		for _, line := range lines {
-			x.fault(AreaIntegrity, "%s", line)
-		}
-		x.damaged(err)
+		x.faults(AreaIntegrity, query)
 	}
 }
 
@@ -175,8 +171,8 @@ func (d examinedPostgres) objects(ctx context.Context, conn *sql.Conn) ([]schema
 // catalog lists what a schema has, and each column of a table. It leaves out
 // what is of an extension ('e'), and what is part of something else ('i'): the
 // indexes of constraints, and the sequences of identities.
-func (examinedPostgres) catalog(ctx context.Context, conn *sql.Conn) (list []schemaObject, err error) {
-	rows, err := conn.QueryContext(ctx, `WITH ours AS (
+func (examinedPostgres) catalog(ctx context.Context, conn *sql.Conn) ([]schemaObject, error) {
+	return objectsOn(ctx, conn, `WITH ours AS (
 			SELECT oid, relname, relkind, relpersistence, relrowsecurity FROM pg_class
 			WHERE relnamespace = current_schema()::regnamespace
 				AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype IN ('e', 'i'))
@@ -204,31 +200,19 @@ func (examinedPostgres) catalog(ctx context.Context, conn *sql.Conn) (list []sch
 		UNION ALL SELECT 'rule', rulename || ' of ' || relname, pg_get_ruledef(r.oid), 0
 			FROM ours JOIN pg_rewrite r ON ev_class = ours.oid WHERE rulename <> '_RETURN'
 		) AS listed ORDER BY kind COLLATE "C" DESC, name COLLATE "C", place`)
-	if err != nil {
-		return nil, translate(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var o schemaObject
-		if err := rows.Scan(&o.kind, &o.name, &o.sql); err != nil {
-			return nil, translate(err)
-		}
-		list = append(list, o)
-	}
-	return list, translate(rows.Err())
 }
 
 // tables implements examined. A replica has none of the rows of a table that is
 // not logged.
 func (examinedPostgres) tables(ctx context.Context, conn *sql.Conn) ([]string, error) {
-	return textsOf(ctx, conn, `SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+	return textsOn(ctx, conn, `SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
 		AND (relpersistence <> 'u' OR NOT pg_is_in_recovery()) AND NOT EXISTS (
 			SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e') ORDER BY relname`)
 }
 
 // columns implements examined.
 func (examinedPostgres) columns(ctx context.Context, conn *sql.Conn, table string) ([]string, error) {
-	return textsOf(ctx, conn, `SELECT replace(upper(format_type(atttypid, NULL)), ' ', '_') || ' ' || attname FROM pg_attribute
+	return textsOn(ctx, conn, `SELECT replace(upper(format_type(atttypid, NULL)), ' ', '_') || ' ' || attname FROM pg_attribute
 		WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum`, quoted(table))
 }
 

@@ -1,6 +1,8 @@
 package models
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,6 +13,17 @@ import (
 type schemaObject struct {
 	kind, name, sql string
 	columns         []string
+}
+
+// objectsOn reads objects without their columns, as eachOn does.
+func objectsOn(ctx context.Context, conn *sql.Conn, query string) (list []schemaObject, err error) {
+	err = eachOn(ctx, conn, func(rows row) error {
+		var o schemaObject
+		err := rows.Scan(&o.kind, &o.name, &o.sql)
+		list = append(list, o)
+		return err
+	}, query)
+	return list, err
 }
 
 // definition is the SQL that made it, however that was laid out.

@@ -3,7 +3,6 @@ package models
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -63,20 +62,14 @@ func examineServer(ctx context.Context, conn *sql.Conn, found *Examination) erro
 }
 
 func followers(ctx context.Context, conn *sql.Conn) (list []Follower, err error) {
-	rows, err := conn.QueryContext(ctx, `SELECT coalesce(nullif(application_name, ''), 'a replica') || coalesce(' at ' || host(client_addr), ''), coalesce(state, ''),
-			pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, replay_lsn)::bigint
-		FROM pg_stat_replication ORDER BY 1`)
-	if err != nil {
-		return nil, translate(err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
+	err = eachOn(ctx, conn, func(rows row) error {
 		var f Follower
-		if err := rows.Scan(&f.Name, &f.State, &f.Behind); err != nil {
-			return nil, translate(err)
-		}
+		err := rows.Scan(&f.Name, &f.State, &f.Behind)
 		f.Behind.Int64 = max(0, f.Behind.Int64) // it moved on while it was asked
 		list = append(list, f)
-	}
-	return list, translate(rows.Err())
+		return err
+	}, `SELECT coalesce(nullif(application_name, ''), 'a replica') || coalesce(' at ' || host(client_addr), ''), coalesce(state, ''),
+			pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, replay_lsn)::bigint
+		FROM pg_stat_replication ORDER BY 1`)
+	return list, err
 }

@@ -58,7 +58,7 @@ func (examinedSQLite) dialect() string { return "sqlite" }
 
 // integrity implements examined.
 func (examinedSQLite) integrity(x *examiner) {
-	lines, err := textsOf(x.ctx, x.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFaults))
+	lines, err := textsOn(x.ctx, x.conn, fmt.Sprintf("PRAGMA integrity_check(%d)", maxFaults))
 	for _, line := range lines {
 		if line != "ok" {
 			x.fault(AreaIntegrity, "%s.", oneLine(line))
@@ -70,12 +70,8 @@ func (examinedSQLite) integrity(x *examiner) {
 // references implements examined. It looks at the CHECK constraints too, which
 // SQLite does not where it may not write.
 func (examinedSQLite) references(x *examiner, want []schemaObject) {
-	lines, err := textsOf(x.ctx, x.conn, `SELECT count(*) || ' rows of ' || "table" || ' refer to rows of ' || parent || ' that are not there'
+	x.faults(AreaReferences, `SELECT count(*) || ' rows of ' || "table" || ' refer to rows of ' || parent || ' that are not there.'
 		FROM pragma_foreign_key_check GROUP BY "table", parent`)
-	for _, line := range lines {
-		x.fault(AreaReferences, "%s.", line)
-	}
-	x.damaged(err)
 	for _, w := range want {
 		for _, condition := range w.checks() {
 			x.rule(AreaIntegrity, "%d rows of "+w.name+" break a CHECK: "+strings.ReplaceAll(condition, "%", "%%")+".",
@@ -108,26 +104,15 @@ func (d examinedSQLite) fresh(ctx context.Context, list []migration) (objects []
 
 // objects implements examined.
 func (examinedSQLite) objects(ctx context.Context, conn *sql.Conn) (list []schemaObject, err error) {
-	rows, err := conn.QueryContext(ctx, "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+	list, err = objectsOn(ctx, conn, "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
 	if err != nil {
-		return nil, translate(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var o schemaObject
-		if err := rows.Scan(&o.kind, &o.name, &o.sql); err != nil {
-			return nil, translate(err)
-		}
-		list = append(list, o)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
 	for i := range list {
 		if list[i].kind != "table" {
 			continue
 		}
-		list[i].columns, err = textsOf(ctx, conn, `SELECT name || ' ' || type || iif("notnull", ' NOT NULL', '') || coalesce(' DEFAULT ' || dflt_value, '') ||
+		list[i].columns, err = textsOn(ctx, conn, `SELECT name || ' ' || type || iif("notnull", ' NOT NULL', '') || coalesce(' DEFAULT ' || dflt_value, '') ||
 			iif(pk, ' in the primary key', '') FROM pragma_table_xinfo(?)`, list[i].name)
 		if err != nil {
 			return nil, err
@@ -143,7 +128,7 @@ func (examinedSQLite) tables(ctx context.Context, conn *sql.Conn) ([]string, err
 
 // columns implements examined.
 func (examinedSQLite) columns(ctx context.Context, conn *sql.Conn, table string) ([]string, error) {
-	return textsOf(ctx, conn, "SELECT type || ' ' || name FROM pragma_table_xinfo(?)", table)
+	return textsOn(ctx, conn, "SELECT type || ' ' || name FROM pragma_table_xinfo(?)", table)
 }
 
 // mistyped implements examined: SQLite lets a value be of another type.

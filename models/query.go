@@ -154,8 +154,6 @@ func few(db DB, scan func(row) error, query string, args ...any) error {
 	return db.run(ctx, scan, query, args)
 }
 
-// run closes the rows before it returns, so that no caller asks the pool for a
-// second connection while it holds a first.
 func (db DB) run(ctx context.Context, scan func(row) error, query string, args []any) error {
 	if db.replica != nil {
 		return db.runAtReplica(ctx, scan, query, args)
@@ -168,7 +166,15 @@ func (db DB) run(ctx context.Context, scan func(row) error, query string, args [
 	}
 	defer db.gate.leave()
 	// Past gorm, whose reflection costs more than the database does here.
-	rows, err := db.base.Statement.ConnPool.QueryContext(ctx, query, args...)
+	return eachOn(ctx, db.base.Statement.ConnPool, scan, query, args...)
+}
+
+// eachOn hands every row of a query on a pool, a transaction or a connection to
+// scan; it ends with ctx alone, and takes parameters as the driver does. It
+// closes the rows before it returns, so that no caller asks a pool for a second
+// connection while it holds a first.
+func eachOn(ctx context.Context, conn gorm.ConnPool, scan func(row) error, query string, args ...any) error {
+	rows, err := conn.QueryContext(ctx, query, args...)
 	if err != nil {
 		return translate(err)
 	}
@@ -181,4 +187,22 @@ func (db DB) run(ctx context.Context, scan func(row) error, query string, args [
 		}
 	}
 	return translate(rows.Err())
+}
+
+// textsOn reads a column of texts, as eachOn does.
+func textsOn(ctx context.Context, conn gorm.ConnPool, query string, args ...any) (list []string, err error) {
+	err = eachOn(ctx, conn, func(rows row) error {
+		var text string
+		err := rows.Scan(&text)
+		if err == nil {
+			list = append(list, text)
+		}
+		return err
+	}, query, args...)
+	return list, err
+}
+
+// integerOn reads one number, as eachOn does.
+func integerOn(ctx context.Context, conn gorm.ConnPool, query string, args ...any) (n int64, err error) {
+	return n, translate(conn.QueryRowContext(ctx, query, args...).Scan(&n))
 }

@@ -114,7 +114,7 @@ func (r *Restore) raiseIDs(ctx context.Context, old *holder) error {
 	for table, last := range mine {
 		successor = successor && known[table] >= last
 	}
-	tables, err := textsOf(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
+	tables, err := textsOn(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
 	if err != nil {
 		return err
 	}
@@ -138,20 +138,14 @@ func (r *Restore) raiseIDs(ctx context.Context, old *holder) error {
 // sense.
 func sequences(ctx context.Context, conn *sql.Conn) map[string]int64 {
 	last := map[string]int64{}
-	rows, err := conn.QueryContext(ctx, "SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer' AND seq BETWEEN 0 AND ?", int64(maxSequence))
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
+	err := eachOn(ctx, conn, func(rows row) error {
 		var name string
 		var seq int64
-		if rows.Scan(&name, &seq) != nil {
-			return nil
-		}
+		err := rows.Scan(&name, &seq)
 		last[name] = seq
-	}
-	if rows.Err() != nil {
+		return err
+	}, "SELECT name, seq FROM sqlite_sequence WHERE typeof(seq) = 'integer' AND seq BETWEEN 0 AND ?", int64(maxSequence))
+	if err != nil {
 		return nil
 	}
 	return last

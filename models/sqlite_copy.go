@@ -64,11 +64,11 @@ func (s *snapshot) close() error {
 
 // schemaOn gives the number of the last migration applied, 0 for none.
 func schemaOn(ctx context.Context, conn *sql.Conn) (int64, error) {
-	there, err := oneInteger(ctx, conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
+	there, err := integerOn(ctx, conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'")
 	if err != nil || there == 0 {
 		return 0, err
 	}
-	return oneInteger(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
+	return integerOn(ctx, conn, "SELECT coalesce(max(version), 0) FROM schema_migrations")
 }
 
 // count counts the rows of each table.
@@ -78,7 +78,7 @@ func count(ctx context.Context, conn *sql.Conn) (rows []TableRows, err error) {
 		return nil, err
 	}
 	for _, name := range names {
-		n, err := oneInteger(ctx, conn, "SELECT count(*) FROM "+quoted(name))
+		n, err := integerOn(ctx, conn, "SELECT count(*) FROM "+quoted(name))
 		if err != nil {
 			return nil, err
 		}
@@ -89,33 +89,11 @@ func count(ctx context.Context, conn *sql.Conn) (rows []TableRows, err error) {
 
 // tableNames lists the tables, but for SQLite's own.
 func tableNames(ctx context.Context, conn *sql.Conn) ([]string, error) {
-	return textsOf(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+	return textsOn(ctx, conn, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
 }
 
 // quoted gives a name as SQL has it.
 func quoted(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-// textsOf reads a column of texts.
-func textsOf(ctx context.Context, conn *sql.Conn, query string, args ...any) (list []string, err error) {
-	rows, err := conn.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, translate(err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, translate(err)
-		}
-		list = append(list, text)
-	}
-	return list, translate(rows.Err())
-}
-
-// oneInteger reads one number.
-func oneInteger(ctx context.Context, conn *sql.Conn, query string, args ...any) (n int64, err error) {
-	return n, translate(conn.QueryRowContext(ctx, query, args...).Scan(&n))
-}
 
 // copyPragmas are of a copy while it is filled: nobody reads it, one that is
 // not finished is thrown away, and one that is gets synced as a whole.
@@ -231,14 +209,14 @@ func finish(ctx context.Context, path string, rows []TableRows) (err error) {
 
 // sound fails with ErrCorrupt where a page, an index or a reference is broken.
 func sound(ctx context.Context, conn *sql.Conn) error {
-	damage, err := textsOf(ctx, conn, "PRAGMA integrity_check(1)")
+	damage, err := textsOn(ctx, conn, "PRAGMA integrity_check(1)")
 	if err != nil {
 		return err
 	}
 	if len(damage) != 1 || damage[0] != "ok" {
 		return fmt.Errorf("%w: %s", ErrCorrupt, oneLine(strings.Join(damage, "; ")))
 	}
-	broken, err := oneInteger(ctx, conn, "SELECT count(*) FROM pragma_foreign_key_check")
+	broken, err := integerOn(ctx, conn, "SELECT count(*) FROM pragma_foreign_key_check")
 	if err == nil && broken > 0 {
 		err = fmt.Errorf("%w: %d references lead nowhere", ErrCorrupt, broken)
 	}
