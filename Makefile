@@ -77,15 +77,16 @@ bench: need-go ## Measure against hand-made servers and write bench/RESULTS.md
 routes: build ## Print the routes of the API
 	@bin/dueto routes
 
-# What building needs: Go, and a C compiler for SQLite. What the tests need
+# What building needs besides Go: a C compiler for SQLite. What the tests need
 # besides: the clients that the README's tour is typed in, PostgreSQL, and a
 # pooler, without which one test is skipped except on CI.
-PACKAGES := gcc libc6-dev curl httpie jq postgresql pgbouncer
+COMPILER := gcc libc6-dev
+TOOLS := curl httpie jq postgresql pgbouncer
 
 .PHONY: need-go
 need-go:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: get it from https://go.dev/dl (the version in go.mod, or newer)."; exit 1; }
-	@$(compiles) || { $(install) && $(compiles); } || { echo "A C compiler, or the headers of the C library, are missing. On Debian: apt-get install gcc libc6-dev"; exit 1; }
+	@$(compiles) || { $(may-install) && $(call install,$(COMPILER)) && $(compiles); } || { echo "A C compiler, or the headers of the C library, are missing. On Debian: apt-get install $(COMPILER)"; exit 1; }
 
 .PHONY: need-tools
 need-tools: need-go
@@ -94,9 +95,9 @@ need-tools: need-go
 		test -n "$$DUETO_TEST_POSTGRES" || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || printf ' %s' postgresql; \
 	}; \
 	PATH="$$PATH:/usr/sbin"; \
-	test -z "$$(lacking)" && command -v pgbouncer >/dev/null || { $(install); }; \
+	test -z "$$(lacking)" && command -v pgbouncer >/dev/null || { $(may-install) && $(no-server) && $(call install,$(TOOLS)); }; \
 	missing=$$(lacking); test -z "$$missing" || { \
-		echo "The tests need what is missing:$$missing. On Debian: apt-get install $(PACKAGES)"; \
+		echo "The tests need what is missing:$$missing. On Debian: apt-get install $(TOOLS)"; \
 		echo "In place of PostgreSQL's programs, DUETO_TEST_POSTGRES may name a server on which databases can be made."; exit 1; }
 
 # Go compiles SQLite with the compiler that it names itself.
@@ -104,8 +105,6 @@ compiles = printf '\#include <stdlib.h>\n' | $$($(GO) env CC) -fsyntax-only -x c
 
 # As root on Debian, what is missing is installed; PostgreSQL without the server
 # that its package would start, unless that was decided before.
-define install
-	test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-	{ test -d /etc/postgresql-common || { mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }; } && \
-	apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(PACKAGES) >/dev/null
-endef
+may-install = test "$$(id -u)" = 0 && command -v apt-get >/dev/null
+install = apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(1) >/dev/null
+no-server = { test -d /etc/postgresql-common || { mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf; }; }
