@@ -127,7 +127,7 @@ func (f *findings) database(ctx context.Context, c *config.Config, now time.Time
 	}
 	f.private("database.readable", file, info)
 	if !writable(file) {
-		f.add(config.Error, "database.read-only", "Run this as the user that serves, and let that one write the file.", "The database %s cannot be written to by this user.", file)
+		f.add(config.Error, foundReadOnly, "Run this as the user that serves, and let that one write the file.", "The database %s cannot be written to by this user.", file)
 	}
 	if info.Size() > 0 {
 		f.content(ctx, c, now)
@@ -201,8 +201,30 @@ func (f *findings) content(ctx context.Context, c *config.Config, now time.Time)
 		}
 		f.rows(now, found.Newest)
 		if c.DatabaseFile() == "" {
+			f.rights(name, found.Rights)
 			f.foreign(c, found)
 		}
+	}
+}
+
+// The findings that the doctor has lines of its own for: it may well examine
+// what no server could be run on.
+const (
+	foundReadOnly = "database.read-only"
+	foundRights   = "database.rights"
+)
+
+// rights looks whether a server could write to a PostgreSQL database.
+func (f *findings) rights(name string, r models.Rights) {
+	if r.ReadOnly != "" {
+		advice := "Set it to off, or name another role in database."
+		if r.Replica {
+			advice = "Name the primary in database."
+		}
+		f.add(config.Error, foundReadOnly, advice, "The database %s takes no writes: %s.", name, r.ReadOnly)
+	}
+	for _, lacking := range r.Lacking {
+		f.add(config.Error, foundRights, lacking.Advice, "The role %s may not do what a server does: it lacks %s.", r.Role, lacking.What)
 	}
 }
 

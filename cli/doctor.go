@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -64,6 +65,7 @@ func (cmd *doctorCmd) Run(e *env) error {
 	settings := e.find(&cmd.Config) // before what is derived hides what was left out
 	c.Derive()
 	if found.Server != nil {
+		settings = slices.DeleteFunc(settings, func(f config.Finding) bool { return f.ID == foundReadOnly || f.ID == foundRights })
 		tools := models.PostgresTools(c.Database)
 		d.add(diagnosisOK, "backups", "Dueto makes none of PostgreSQL's, and does not see its own. Of the database: %s; of all: %s", tools.Dump, tools.BaseBackup)
 	} else {

@@ -66,6 +66,9 @@ func (cmd *serveCmd) Run(e *env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if err := store.Primary(e.ctx); err != nil {
+		return fmt.Errorf("%s: %w", models.Redacted(cfg.Database), err)
+	}
 
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {

@@ -53,8 +53,19 @@ func examineServer(ctx context.Context, conn *sql.Conn, found *Examination) erro
 	if !fullPages {
 		add(true, "full_page_writes is off: unless the file system never writes half of a page, a crash of the machine may damage the database.")
 	}
-	if s.Replica {
+	rights, err := rightsOf(ctx, conn, len(found.Pending) > 0)
+	if err != nil {
+		return err
+	}
+	// Harmless: to examine it, a role that may read is enough.
+	switch {
+	case s.Replica:
 		add(true, "It is a replica, which takes no writes: Dueto serves on the primary.")
+	case rights.ReadOnly != "":
+		add(true, "It takes no writes, so that no server could be run on it: "+rights.ReadOnly+".")
+	}
+	for _, lacking := range rights.Lacking {
+		add(true, fmt.Sprintf("No server could be run as the role %s: it lacks %s.", rights.Role, lacking.What))
 	}
 	s.Followers, err = followers(ctx, conn)
 	found.Server = &s

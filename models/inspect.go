@@ -22,6 +22,8 @@ type Inspection struct {
 	Secrets []string
 	// Accounts is whether there is any account in a PostgreSQL database.
 	Accounts bool
+	// Rights are those on a PostgreSQL database.
+	Rights Rights
 }
 
 // ErrUnfinished says that a database cannot be looked at: it was left by a
@@ -114,10 +116,21 @@ func inspectPostgres(ctx context.Context, url string) (found Inspection, err err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
 	db := e.read(ctx)
-	if found, err = inspect(db, "postgres"); err != nil || len(found.Pending) > 0 { // the tables may not be there
+	if found, err = inspect(db, "postgres"); err != nil {
+		return found, err
+	}
+	conn, err := e.conn.Conn(ctx)
+	if err != nil {
+		return found, translate(err)
+	}
+	found.Rights, err = rightsOf(ctx, conn, len(found.Pending) > 0)
+	if err = errors.Join(err, conn.Close()); err != nil || len(found.Pending) > 0 { // the tables may not be there
 		return found, err
 	}
 	if found.Secrets, err = SecretFingerprints(db); err != nil {
+		if sqlState(err) == "42501" { // which the rights tell
+			err = nil
+		}
 		return found, err
 	}
 	found.Accounts, err = HasAccounts(db)

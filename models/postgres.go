@@ -349,7 +349,7 @@ func translatePostgres(err error) error {
 		}
 	}
 	if onReplica(err) {
-		return fmt.Errorf("%w: the server is a replica, which takes no writes; name the primary: %w", ErrUnavailable, err)
+		return fmt.Errorf("%w: %s: %w", ErrUnavailable, replicaTakesNoWrites, err)
 	}
 	if readOnly(code) || code == "25P03" || code == "42501" { // 25P03: idle for too long, 42501: no privilege
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -92,7 +92,7 @@ func checkOursPostgres(ctx context.Context, db *sql.DB) error {
 	case theirs && !ours:
 		return fmt.Errorf("%w: it belongs to another program", ErrCorrupt)
 	case !readable:
-		return fmt.Errorf("%w: the role %q may not read its tables: GRANT it SELECT, INSERT, UPDATE and DELETE ON ALL TABLES IN SCHEMA %s, and USAGE ON ALL SEQUENCES", ErrUnavailable, role, schema)
+		return fmt.Errorf("%w: the role %q may not read its tables: GRANT it SELECT, INSERT, UPDATE and DELETE ON ALL TABLES IN SCHEMA %s", ErrUnavailable, role, schema)
 	}
 	return nil
 }
