@@ -115,7 +115,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	hideServerFlags(parser)
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return fail(stderr, usageError(withoutKey(err.Error())))
+		return fail(stderr, usageError(withoutKey(unknownCommand(parser.Model, args, err.Error()))))
 	}
 	return fail(stderr, parsed.Run(&env{ctx, stdin, stdout, stderr, sources, parsed.Flags()}))
 }

@@ -32,9 +32,10 @@ var errMoveInterrupted = errors.New("interrupted; the same command goes on from 
 func (cmd *moveCmd) Run(e *env) error {
 	c := cmd.Config
 	c.DatabaseReplicas = nil // of a server's database, not of these
-	for flag, url := range map[string]string{"from": cmd.From, "to": cmd.To} {
-		if c.Database = url; !e.sources.Valid(&c, "database") {
-			return usageError("--" + flag + ": it is neither sqlite:FILE nor postgres://USER:PASSWORD@HOST/NAME")
+	for _, one := range [][2]string{{"--from", cmd.From}, {"--to", cmd.To}} {
+		c.Database = one[1]
+		if complaint := e.sources.Complaint(&c, "database"); complaint != "" {
+			return usageError(one[0] + ": " + complaint)
 		}
 	}
 	c.Database = cmd.From

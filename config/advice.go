@@ -174,7 +174,17 @@ func (s *Sources) Findings(c *Config) (list []Finding) {
 }
 
 // Valid reports whether nothing is wrong with a setting by itself.
-func (s *Sources) Valid(c *Config, setting string) bool { return !s.all(c).about(setting) }
+func (s *Sources) Valid(c *Config, setting string) bool { return s.Complaint(c, setting) == "" }
+
+// Complaint gives what is wrong with a setting by itself, "" where nothing is.
+func (s *Sources) Complaint(c *Config, setting string) string {
+	all := s.all(c)
+	i := slices.IndexFunc(all, func(p problem) bool { return p.setting == setting })
+	if i < 0 {
+		return ""
+	}
+	return all[i].complaint
+}
 
 // SecretsIn gives the name of the .env file if a setting in it is a secret.
 func (s *Sources) SecretsIn() (file string, ok bool) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,9 @@ func Env(setting string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
 
+// negative is what a number below 0, or such a time, begins with.
+var negative = regexp.MustCompile(`^-\.?[0-9]`)
+
 // Options are the parser's: the resolver, and decoders that note what cannot
 // be read and go on, so that all of it can be reported at once.
 func (s *Sources) Options() []kong.Option {
@@ -95,6 +99,16 @@ func (s *Sources) Options() []kong.Option {
 	tolerant := func(t reflect.Type) kong.Option {
 		inner := defaults.ForType(t)
 		return kong.TypeMapper(t, kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+			next := ctx.Scan.Peek()
+			if text, ok := next.Value.(string); ok && negative.MatchString(text) { // and no flag, which it looks like
+				next = kong.Token{Value: text, Type: kong.FlagValueToken}
+				ctx.Scan.Pop()
+				ctx.Scan.PushToken(next)
+			}
+			if !next.IsValue() { // it is left to be read as what it is
+				s.problems.unless(false, ctx.Value.Name, "a value is missing")
+				return nil
+			}
 			if err := inner.Decode(ctx, target); err != nil {
 				s.problems.unless(false, ctx.Value.Name, "%v", err)
 			}

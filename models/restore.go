@@ -55,6 +55,12 @@ func PrepareRestore(ctx context.Context, url, file string, now func() time.Time)
 	if err != nil {
 		return nil, err
 	}
+	switch mode := given.Mode(); {
+	case mode.IsDir():
+		return nil, fmt.Errorf("%s is a folder: name a file that dueto backup made", file)
+	case !mode.IsRegular():
+		return nil, fmt.Errorf("%s is no file", file)
+	}
 	if present != nil && os.SameFile(given, present) {
 		return nil, fmt.Errorf("%s is the database itself", file)
 	}
