@@ -62,7 +62,7 @@ func rightsOf(ctx context.Context, conn *sql.Conn, pending bool) (r Rights, err 
 	for _, t := range moveTables {
 		names = append(names, t.name)
 	}
-	lacking, err := textsOf(ctx, conn, `SELECT regexp_replace(privileges, ', (\w+)$', ' and \1') || ' on ' || string_agg(name, ', ' ORDER BY name) FROM (
+	lacking, err := textsOn(ctx, conn, `SELECT regexp_replace(privileges, ', (\w+)$', ' and \1') || ' on ' || string_agg(name, ', ' ORDER BY name) FROM (
 			SELECT relname::text AS name, string_agg(privilege, ', ' ORDER BY place) AS privileges
 			FROM pg_class, (VALUES (1, 'SELECT'), (2, 'INSERT'), (3, 'UPDATE'), (4, 'DELETE')) AS needed (place, privilege)
 			WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND relname = ANY (string_to_array($1, ','))
