@@ -244,10 +244,12 @@ func (e *env) open(c *config.Config, log *slog.Logger) (*models.Store, error) {
 		return nil, err
 	}
 	switch {
-	case did.backup != "": // not a new file: older binaries refuse it from here on
+	case len(did.applied) > 0 && did.backup != "": // not a new file: older binaries refuse it from here on
 		log.Warn("migrated the database", "migrations", did.applied, "backup", did.backup)
 	case len(did.applied) > 0:
 		log.Info("migrated the database", "migrations", did.applied)
+	case did.backup != "":
+		log.Info("another process has migrated the database meanwhile", "backup", did.backup)
 	}
 	if c.SecretMissing() {
 		if err := services.MayMakeSecret(e.ctx, store); err != nil {
