@@ -35,6 +35,9 @@ type optional interface {
 
 func (o *Opt[T]) decode(raw json.RawMessage) error {
 	o.Set = true
+	if done, err := decodePlain(raw, &o.Value); done {
+		return err
+	}
 	if err := json.Unmarshal(raw, &o.Value); err != nil {
 		var complaint complaintError
 		if errors.As(err, &complaint) {

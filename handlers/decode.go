@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -35,14 +34,11 @@ func readObject(c *gin.Context) (map[string]json.RawMessage, error) {
 	if err := scan(body); err != nil {
 		return nil, err
 	}
-	if err := checkMembers(body); err != nil {
-		return nil, err
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+	members, err := splitMembers(body)
+	if err == nil && members == nil {
 		return nil, malformed("JSON parse error: the body must be an object.")
 	}
-	return members, nil
+	return members, err
 }
 
 // readBody reads a body that says it is JSON.
@@ -155,67 +151,6 @@ func syntaxError(body []byte) string {
 			" (line " + strconv.Itoa(line) + ", column " + strconv.Itoa(column) + ")."
 	}
 	return "JSON parse error: the body is not JSON."
-}
-
-// checkMembers refuses an object, at any depth, that has a member twice.
-// The body is known to be valid.
-func checkMembers(body []byte) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var open []level
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return malformed("JSON parse error: the body is not JSON.")
-		}
-		var fresh bool
-		if open, fresh = walk(open, token); !fresh {
-			return malformed("JSON parse error: the member " + strconv.Quote(clip(fmt.Sprint(token))) + " is there twice.")
-		}
-	}
-}
-
-// walk goes one token on and gives what is open then; fresh is false for a
-// name that was there before.
-func walk(open []level, token json.Token) (now []level, fresh bool) {
-	delim, _ := token.(json.Delim)
-	if delim == '}' || delim == ']' {
-		return open[:len(open)-1], true
-	}
-	if n := len(open); n > 0 && !open[n-1].accept(token) {
-		return open, false
-	}
-	switch delim {
-	case '{':
-		open = append(open, level{names: map[string]bool{}})
-	case '[':
-		open = append(open, level{})
-	}
-	return open, true
-}
-
-// level is an object or array that is not closed yet.
-type level struct {
-	names map[string]bool // nil for an array
-	named bool            // a name was read, and its value comes next
-}
-
-// accept takes a name or a value, and refuses a name that was there before.
-func (l *level) accept(token json.Token) bool {
-	if l.names == nil {
-		return true
-	}
-	if l.named {
-		l.named = false
-		return true
-	}
-	name, _ := token.(string)
-	seen := l.names[name]
-	l.names[name], l.named = true, true
-	return !seen
 }
 
 // clip shortens what a client sent, to be quoted back.
