@@ -38,13 +38,14 @@ var (
 var layerRooms = map[string]layerRoom{
 	".":          {ours: []string{"cli"}},
 	"cli":        {ours: []string{"config", "routes", "services", "models"}},
-	"routes":     {ours: []string{"config", "middleware", "handlers", "services", "models", "web"}},
-	"handlers":   {ours: []string{"services", "middleware", "models"}, never: []string{layerGorm}},
+	"routes":     {ours: []string{"config", "middleware", "handlers", "services", "models", "openapi", "web"}},
+	"handlers":   {ours: []string{"services", "middleware", "models", "openapi"}, never: []string{layerGorm}},
 	"middleware": {ours: []string{"services"}, never: []string{layerGorm}},
 	"services":   {ours: []string{"models"}, never: []string{layerGin, "net/http"}},
 	"models":     {never: []string{layerGin}},
 	"config":     {},
-	"web":        {},
+	"openapi":    {never: []string{layerGin, "net/http"}},
+	"web":        {ours: []string{"openapi"}},
 }
 
 // layerOutside are folders of programs and tests about the product, which may
