@@ -24,7 +24,7 @@ func NewAPITokenHandler(tokens *services.APITokenService, links Links) *APIToken
 
 // createAPITokenRequest is the body of POST /auth/tokens.
 type createAPITokenRequest struct {
-	Name        Opt[string]    `json:"name" validate:"required"`
+	Name        Opt[string]    `json:"name" validate:"required" service:"min=1,max=100"`
 	Permissions Opt[[]string]  `json:"permissions" validate:"max=50" nullable:"true"`
 	ExpiresAt   Opt[timestamp] `json:"expires_at" nullable:"true"`
 }
@@ -45,28 +45,50 @@ type apiTokenView struct {
 }
 
 var apiTokenMembers = keyed([]member[apiTokenView]{
-	{name: "id", append: func(b []byte, t *apiTokenView) []byte { return strconv.AppendInt(b, t.ID, 10) }},
-	{name: "url", append: func(b []byte, t *apiTokenView) []byte {
+	{name: "id", schema: idSchema("The number of the token."), append: func(b []byte, t *apiTokenView) []byte { return strconv.AppendInt(b, t.ID, 10) }},
+	{name: "url", schema: urlSchema("Where the token is."), append: func(b []byte, t *apiTokenView) []byte {
 		return appendString(b, t.base+"/auth/tokens/"+strconv.FormatInt(t.ID, 10))
 	}},
-	{name: "name", append: func(b []byte, t *apiTokenView) []byte { return appendString(b, t.Name) }},
-	{name: "last_four", append: func(b []byte, t *apiTokenView) []byte { return appendString(b, t.LastFour) }},
-	{name: "permissions", append: func(b []byte, t *apiTokenView) []byte {
+	{name: "name", schema: described("What it is for."), append: func(b []byte, t *apiTokenView) []byte { return appendString(b, t.Name) }},
+	{name: "last_four", schema: within(4, 4, textSchema("The end of its key, to know it again by.")), append: func(b []byte, t *apiTokenView) []byte { return appendString(b, t.LastFour) }},
+	{name: "permissions", schema: listSchema(permissionSchema(), "The words that it is limited to; null, the default, is no limit."), append: func(b []byte, t *apiTokenView) []byte {
 		if !t.Permissions.Valid {
 			return append(b, "null"...)
 		}
 		return append(b, t.Permissions.String...)
 	}},
-	{name: "created_at", append: func(b []byte, t *apiTokenView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
-	{name: "expires_at", append: func(b []byte, t *apiTokenView) []byte { return appendMoment(b, moment(t.ExpiresAt)) }},
-	{name: "last_used_at", append: func(b []byte, t *apiTokenView) []byte { return appendMoment(b, moment(t.LastUsedAt)) }},
+	{name: "created_at", schema: timeSchema("When it was made."), append: func(b []byte, t *apiTokenView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
+	{name: "expires_at", schema: described("When it ends: a time to come, or null for never; where absent, in 90 days."), append: func(b []byte, t *apiTokenView) []byte { return appendMoment(b, moment(t.ExpiresAt)) }},
+	{name: "last_used_at", schema: nullable(timeSchema("When it was used last, to the minute or so.")), append: func(b []byte, t *apiTokenView) []byte { return appendMoment(b, moment(t.LastUsedAt)) }},
 })
 
 // newAPITokenMembers are what making one answers.
 var newAPITokenMembers = append(apiTokenMembers[:len(apiTokenMembers):len(apiTokenMembers)],
 	keyed([]member[apiTokenView]{
-		{name: "key", append: func(b []byte, t *apiTokenView) []byte { return appendString(b, t.key) }},
+		{name: "key", schema: textSchema("The key: what comes after `Authorization: Token`. It is not shown again."), append: func(b []byte, t *apiTokenView) []byte { return appendString(b, t.key) }},
 	})...)
+
+var apiTokenSchema = resourceSchema[createAPITokenRequest]("APIToken", "A key by which a program acts for an account.", apiTokenMembers)
+
+// What can be asked of API tokens.
+var (
+	TokensList = Operation{
+		Text:    "One's own, oldest first.",
+		Answers: []Answer{ok("The tokens, without their keys.", listSchema(apiTokenSchema, ""))},
+	}
+	TokensCreate = Operation{
+		Text:    "An account has at most 100.",
+		Body:    requestSchema[createAPITokenRequest]("NewAPIToken", "An API token to make.", schemas(newAPITokenMembers)...),
+		Fails:   []services.Code{services.CodeConflict},
+		Answers: []Answer{created("The new token, with its key.", resourceSchema[createAPITokenRequest]("CreatedAPIToken", "An API token and its key, which is shown this once.", newAPITokenMembers), headerLocation)},
+	}
+	TokensRead = Operation{
+		Answers: []Answer{ok("The token, without its key.", apiTokenSchema)},
+	}
+	TokensRevoke = Operation{
+		Answers: []Answer{done("It is good for nothing any more.")},
+	}
+)
 
 func (h *APITokenHandler) view(t *models.APIToken) apiTokenView {
 	return apiTokenView{APIToken: *t, base: h.links.base}

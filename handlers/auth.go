@@ -27,9 +27,9 @@ func NewAuthHandler(accounts *services.AccountService, sessions *services.Sessio
 
 // registerRequest is the body of POST /auth/register.
 type registerRequest struct {
-	Username Opt[string] `json:"username" validate:"required"`
-	Email    Opt[string] `json:"email" validate:"required"`
-	Password Opt[string] `json:"password" validate:"required"`
+	Username Opt[string] `json:"username" validate:"required" service:"min=3,max=150" doc:"English letters, digits and @ . + - _, unlike any other name in more than case."`
+	Email    Opt[string] `json:"email" validate:"required" service:"max=254" format:"idn-email" doc:"Where the confirmation goes."`
+	Password Opt[string] `json:"password" validate:"required" service:"min=8,max=256" format:"password" doc:"Not one of the 20,000 most used, and without the name or the address in it."`
 }
 
 func (r *registerRequest) input() services.NewAccount {
@@ -57,24 +57,24 @@ func (h *AuthHandler) Register(c *gin.Context) error {
 
 // loginRequest is the body of POST /auth/login.
 type loginRequest struct {
-	Username Opt[string] `json:"username" validate:"required,min=1,max=254"`
-	Password Opt[string] `json:"password" validate:"required,min=1"`
-	Mode     Opt[string] `json:"mode" validate:"oneof=json one-cookie two-cookies"`
+	Username Opt[string] `json:"username" validate:"required,min=1,max=254" doc:"The name or the e-mail address."`
+	Password Opt[string] `json:"password" validate:"required,min=1" format:"password"`
+	Mode     Opt[string] `json:"mode" validate:"oneof=json one-cookie two-cookies" doc:"How the tokens are carried: in the answer, or in cookies. By default the first that the server allows."`
 }
 
 // tokenResponse is what a login or a refresh answers.
 type tokenResponse struct {
-	Access    string `json:"access"`
-	Refresh   string `json:"refresh"`
-	TokenType string `json:"token_type"`
-	ExpiresIn int64  `json:"expires_in"` // seconds
+	Access    string `json:"access" doc:"The access token, which goes into the Authorization header."`
+	Refresh   string `json:"refresh" doc:"The refresh token, which is good for one new pair."`
+	TokenType string `json:"token_type" doc:"Bearer: what comes before the access token."`
+	ExpiresIn int64  `json:"expires_in" doc:"How many seconds the access token lasts."`
 }
 
 // cookieResponse is what a login or a refresh answers where cookies carry the
 // tokens.
 type cookieResponse struct {
-	Mode      string `json:"mode"`
-	ExpiresIn int64  `json:"expires_in"` // seconds
+	Mode      string `json:"mode" service:"oneof=one-cookie two-cookies" doc:"How the tokens are carried."`
+	ExpiresIn int64  `json:"expires_in" doc:"How many seconds the access token lasts."`
 }
 
 func (h *AuthHandler) sendTokens(c *gin.Context, p services.TokenPair) error {
@@ -111,7 +111,7 @@ const invalidToken = "The token is not valid."
 // refreshRequest is the body of POST /auth/refresh and /auth/logout; a browser
 // has a cookie for it.
 type refreshRequest struct {
-	Refresh Opt[string] `json:"refresh" validate:"min=1"`
+	Refresh Opt[string] `json:"refresh" validate:"min=1" doc:"The refresh token. Without it, that of the cookie."`
 }
 
 // refreshCredential takes the refresh token from the body or, where there is
@@ -165,7 +165,7 @@ func (h *AuthHandler) Logout(c *gin.Context) error {
 
 // verifyRequest is the body of POST /auth/verify; a browser has a cookie for it.
 type verifyRequest struct {
-	Token Opt[string] `json:"token" validate:"min=1"`
+	Token Opt[string] `json:"token" validate:"min=1" doc:"An access or refresh token. Without it, the access token of the cookie."`
 }
 
 // Verify answers POST /auth/verify.

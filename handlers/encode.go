@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"sync"
 	"unicode/utf8"
+
+	"dueto/openapi"
 )
 
 // member writes one member of an answer. A resource's answer is a list of
@@ -14,6 +16,9 @@ type member[T any] struct {
 	name   string
 	append func(b []byte, v *T) []byte
 	key    string // the name as it is written, with the comma before it
+	// schema says what it is; where a request has it too, only what its struct
+	// does not say.
+	schema *openapi.Schema
 }
 
 // keyed prepares the keys of a resource's members.

@@ -21,13 +21,20 @@ const (
 
 // AnyQuery stands for the parameters of links in mail, to which mail programs
 // and trackers add what they like.
-var AnyQuery = []string{"*"}
+var AnyQuery = []Param{{Name: "*"}}
+
+// TakesAny reports whether parameters are those of AnyQuery.
+func TakesAny(params []Param) bool { return len(params) == 1 && params[0].Name == "*" }
 
 // CheckQuery refuses parameters that a route does not have, and any that is
 // there twice.
-func CheckQuery(known []string) Func {
+func CheckQuery(params []Param) Func {
+	known, takesAny := make([]string, len(params)), TakesAny(params)
+	for i, p := range params {
+		known[i] = p.Name
+	}
 	return func(c *gin.Context) error {
-		if c.Request.URL.RawQuery == "" || slices.Equal(known, AnyQuery) {
+		if c.Request.URL.RawQuery == "" || takesAny {
 			return nil
 		}
 		values, err := url.ParseQuery(c.Request.URL.RawQuery)

@@ -30,7 +30,7 @@ type listing struct {
 // fuzzedList reads parameters as the handler of a list does.
 type fuzzedList struct {
 	path    string
-	known   []string
+	known   []Param
 	keys    []string
 	members []string
 	read    func(*query, *listing)
@@ -40,10 +40,10 @@ type fuzzedList struct {
 var (
 	fuzzedPaging = Paging{Default: 50, Max: 200}
 	fuzzedLists  = []fuzzedList{
-		{path: "/tasks", known: TaskListQuery, keys: models.TaskSortKeys(), members: taskMemberNames, read: func(q *query, l *listing) {
+		{path: "/tasks", known: taskListQuery, keys: models.TaskSortKeys(), members: taskMemberNames, read: func(q *query, l *listing) {
 			l.tasks, l.members = taskFilter(q), memberNames(pick(q, taskMembers))
 		}},
-		{path: "/users", known: UserListQuery, keys: models.UserSortKeys(), members: userMemberNames, read: func(q *query, l *listing) {
+		{path: "/users", known: userListQuery, keys: models.UserSortKeys(), members: userMemberNames, read: func(q *query, l *listing) {
 			l.users, l.members = userFilter(q), memberNames(pick(q, userMembers))
 		}},
 	}
@@ -183,7 +183,7 @@ func (f fuzzedList) judge(sent url.Values) (plain url.Values, wrong map[string]b
 	plain, wrong = url.Values{}, map[string]bool{}
 	for name, list := range sent {
 		value, ok := f.plain(name, list[0])
-		if !ok || !slices.Contains(f.known, name) || len(list) > 1 || !utf8.ValidString(list[0]) || strings.Contains(list[0], "\x00") {
+		if !ok || !slices.ContainsFunc(f.known, func(p Param) bool { return p.Name == name }) || len(list) > 1 || !utf8.ValidString(list[0]) || strings.Contains(list[0], "\x00") {
 			wrong[clip(strings.ToValidUTF8(name, "\ufffd"))] = true
 			continue
 		}

@@ -61,8 +61,10 @@ func sendList[R, T any](c *gin.Context, rows []R, convert func(*R) T, members fu
 
 // detail is an answer that is a sentence.
 type detail struct {
-	Detail string `json:"detail"`
+	Detail string `json:"detail" doc:"A sentence for people."`
 }
+
+var detailSchema = valueSchema[detail]("Detail", "An answer that is a sentence.")
 
 func noContent(c *gin.Context) error {
 	c.Writer.WriteHeader(http.StatusNoContent)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"dueto/openapi"
 	"dueto/services"
 )
 
@@ -31,6 +32,53 @@ func JWKS(keys func() []byte) Func {
 	}
 }
 
+// What can be asked of the server itself. That of the resource list is made from
+// the routes.
+var (
+	HealthAlive = Operation{
+		Storeless: true,
+		Answers:   []Answer{ok("It answers.", statusSchema)},
+	}
+	HealthReady = Operation{
+		Answers: []Answer{ok("The store can be read and written.", statusSchema)},
+	}
+	JWKSRead = Operation{
+		Text:      "The set is empty where the secret signs access tokens.",
+		Storeless: true,
+		Answers:   []Answer{{Status: http.StatusOK, Text: "A JWK set (RFC 7517).", Body: jwksSchema, Type: contentJWKS[0]}},
+	}
+)
+
+var (
+	statusSchema = valueSchema[statusResponse]("Status", "How the server is.")
+	jwksSchema   = &openapi.Schema{
+		Title: "KeySet", Type: openapi.Types{openapi.Object}, AdditionalProperties: false, Required: []string{"keys"},
+		Properties: openapi.Properties{{Name: "keys", Schema: listSchema(jwkSchema, "")}},
+	}
+	jwkSchema = &openapi.Schema{
+		Title: "Key", Type: openapi.Types{openapi.Object}, AdditionalProperties: false, Required: []string{"kty", "kid", "use", "alg"},
+		Properties: openapi.Properties{
+			{Name: "kty", Schema: choiceSchema("The family of the key.", "RSA", "EC", "OKP")},
+			{Name: "kid", Schema: textSchema("The name of the key, which a token's header has too.")},
+			{Name: "use", Schema: choiceSchema("", "sig")},
+			{Name: "alg", Schema: textSchema("The algorithm that it verifies.")},
+			{Name: "crv", Schema: textSchema("The curve.")},
+			{Name: "x", Schema: textSchema("")}, {Name: "y", Schema: textSchema("")},
+			{Name: "n", Schema: textSchema("")}, {Name: "e", Schema: textSchema("")},
+		},
+	}
+)
+
+// RootRead describes GET /, which answers with the URLs of these names.
+func RootRead(names []string) Operation {
+	s := objectSchema("Resources", "Where everything is.")
+	for _, name := range names {
+		s.Properties = append(s.Properties, openapi.Property{Name: name, Schema: urlSchema("")})
+	}
+	s.Required = names
+	return Operation{Answers: []Answer{ok("The URLs of the resources, by name.", s)}}
+}
+
 // HealthHandler answers for those who watch the server.
 type HealthHandler struct {
 	ready    func(context.Context) error
@@ -45,7 +93,7 @@ func NewHealthHandler(ready func(context.Context) error, draining *atomic.Bool) 
 
 // statusResponse is what the probes answer.
 type statusResponse struct {
-	Status string `json:"status"`
+	Status string `json:"status" doc:"One word."`
 }
 
 // Alive answers GET /healthz: the process answers.

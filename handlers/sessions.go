@@ -8,6 +8,7 @@ import (
 
 	"dueto/middleware"
 	"dueto/models"
+	"dueto/services"
 )
 
 // sessionView is a session in an answer.
@@ -18,18 +19,38 @@ type sessionView struct {
 }
 
 var sessionMembers = keyed([]member[sessionView]{
-	{name: "id", append: func(b []byte, s *sessionView) []byte { return strconv.AppendInt(b, s.ID, 10) }},
-	{name: "url", append: func(b []byte, s *sessionView) []byte {
+	{name: "id", schema: idSchema("The number of the session."), append: func(b []byte, s *sessionView) []byte { return strconv.AppendInt(b, s.ID, 10) }},
+	{name: "url", schema: urlSchema("Where the session is."), append: func(b []byte, s *sessionView) []byte {
 		return appendString(b, s.base+"/auth/sessions/"+strconv.FormatInt(s.ID, 10))
 	}},
-	{name: "current", append: func(b []byte, s *sessionView) []byte { return strconv.AppendBool(b, s.current) }},
-	{name: "mode", append: func(b []byte, s *sessionView) []byte { return appendString(b, s.Mode) }},
-	{name: "user_agent", append: func(b []byte, s *sessionView) []byte { return appendString(b, s.UserAgent) }},
-	{name: "address", append: func(b []byte, s *sessionView) []byte { return appendString(b, s.Address) }},
-	{name: "created_at", append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.CreatedAt)) }},
-	{name: "last_used_at", append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.LastUsedAt)) }},
-	{name: "expires_at", append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.ExpiresAt)) }},
+	{name: "current", schema: boolSchema("Whether it is the one that asks."), append: func(b []byte, s *sessionView) []byte { return strconv.AppendBool(b, s.current) }},
+	{name: "mode", schema: choiceSchema("How its tokens are carried.", services.ModeJSON, services.ModeOneCookie, services.ModeTwoCookies), append: func(b []byte, s *sessionView) []byte { return appendString(b, s.Mode) }},
+	{name: "user_agent", schema: textSchema("What the device that signed in calls itself."), append: func(b []byte, s *sessionView) []byte { return appendString(b, s.UserAgent) }},
+	{name: "address", schema: textSchema("The network address that it signed in from."), append: func(b []byte, s *sessionView) []byte { return appendString(b, s.Address) }},
+	{name: "created_at", schema: timeSchema("When it signed in."), append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.CreatedAt)) }},
+	{name: "last_used_at", schema: timeSchema("When it signed in or renewed its tokens last."), append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.LastUsedAt)) }},
+	{name: "expires_at", schema: timeSchema("When it ends, however often it is renewed."), append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.ExpiresAt)) }},
 })
+
+var sessionSchema = resourceSchema[struct{}]("Session", "A login, until it ends.", sessionMembers)
+
+// What can be asked of sessions.
+var (
+	SessionsList = Operation{
+		Text:    "Those that last, the one used last first.",
+		Answers: []Answer{ok("The sessions.", listSchema(sessionSchema, ""))},
+	}
+	SessionsEndOthers = Operation{
+		Query:   []Param{boolParam("all", "One's own too.")},
+		Answers: []Answer{done("They are ended. With `all`, cookies that one was signed in by are taken away.", headerCookies)},
+	}
+	SessionsRead = Operation{
+		Answers: []Answer{ok("The session.", sessionSchema)},
+	}
+	SessionsEnd = Operation{
+		Answers: []Answer{done("It is ended. Cookies that it was signed in by are taken away.", headerCookies)},
+	}
+)
 
 func (h *AuthHandler) sessionView(c *gin.Context) func(*models.Session) sessionView {
 	own := middleware.Actor(c).SessionID
@@ -75,9 +96,6 @@ func (h *AuthHandler) EndSession(c *gin.Context) error {
 	}
 	return noContent(c)
 }
-
-// EndSessionsQuery names the parameters of DELETE /auth/sessions.
-var EndSessionsQuery = []string{"all"}
 
 // EndSessions answers DELETE /auth/sessions.
 func (h *AuthHandler) EndSessions(c *gin.Context) error {

@@ -8,6 +8,7 @@ import (
 
 	"dueto/middleware"
 	"dueto/models"
+	"dueto/openapi"
 	"dueto/services"
 )
 
@@ -74,26 +75,82 @@ type taskView struct {
 }
 
 var taskMembers = keyed([]member[taskView]{
-	{name: "id", append: func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.ID, 10) }},
-	{name: "url", append: func(b []byte, t *taskView) []byte {
+	{name: "id", schema: idSchema("The number of the task."), append: func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.ID, 10) }},
+	{name: "url", schema: urlSchema("Where the task is."), append: func(b []byte, t *taskView) []byte {
 		b = append(append(append(b, '"'), t.base...), "/tasks/"...)
 		return append(strconv.AppendInt(b, t.ID, 10), '"')
 	}},
-	{name: "title", append: func(b []byte, t *taskView) []byte { return appendString(b, t.Title) }},
-	{name: "description", append: func(b []byte, t *taskView) []byte { return appendString(b, t.Description) }},
-	{name: "due_to", append: func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DueTo)) }},
-	{name: "done", append: func(b []byte, t *taskView) []byte { return strconv.AppendBool(b, t.Done) }},
-	{name: "done_at", append: func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DoneAt)) }},
-	{name: "priority", append: func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.Priority, 10) }},
-	{name: "tags", append: func(b []byte, t *taskView) []byte { return append(b, t.Tags...) }},
-	{name: "visibility", append: func(b []byte, t *taskView) []byte { return appendString(b, visibility(t.Private)) }},
-	{name: "person", append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.PersonID)) }},
-	{name: "created_by", append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.CreatedBy)) }},
-	{name: "created_at", append: func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
-	{name: "updated_at", append: func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.UpdatedAt)) }},
+	{name: "title", schema: described("What is to be done. White space around it is cut."), append: func(b []byte, t *taskView) []byte { return appendString(b, t.Title) }},
+	{name: "description", schema: withDefault("", described("Whatever else there is to say.")), append: func(b []byte, t *taskView) []byte { return appendString(b, t.Description) }},
+	{name: "due_to", schema: described("By when; null, the default, is never."), append: func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DueTo)) }},
+	{name: "done", schema: withDefault(false, described("Whether it is done.")), append: func(b []byte, t *taskView) []byte { return strconv.AppendBool(b, t.Done) }},
+	{name: "done_at", schema: nullable(timeSchema("When it was done.")), append: func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DoneAt)) }},
+	{name: "priority", schema: withDefault(0, described("From 0, none, to 4, urgent.")), append: func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.Priority, 10) }},
+	{name: "tags", schema: withDefault([]string{}, described("Words to find it by, each once. White space around them is cut.")), append: func(b []byte, t *taskView) []byte { return append(b, t.Tags...) }},
+	{name: "visibility", schema: described("Who may read it: all, or those whom it is for or by."), append: func(b []byte, t *taskView) []byte { return appendString(b, visibility(t.Private)) }},
+	{name: "person", schema: described("The number of the account that it is for: an active one, and one's own where there is none in a new task."), append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.PersonID)) }},
+	{name: "created_by", schema: nullable(idSchema("The number of the account that made it; null once that is deleted.")), append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.CreatedBy)) }},
+	{name: "created_at", schema: timeSchema("When it was made."), append: func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
+	{name: "updated_at", schema: timeSchema("When it was changed last."), append: func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.UpdatedAt)) }},
 })
 
 var taskMemberNames = memberNames(taskMembers)
+
+var (
+	taskSchema = resourceSchema[taskRequest]("Task", "A task.", taskMembers)
+	newTask    = requestSchema[taskRequest]("NewTask", "A task to make, or to put in the place of one.", schemas(taskMembers)...)
+	taskChange = patchSchema[taskRequest]("TaskChange", "What to change of a task: what is absent stays.", schemas(taskMembers)...)
+)
+
+// What can be asked of tasks.
+var (
+	TasksList = Operation{
+		Text:  "Those that one may read: public ones, and those for or by oneself.",
+		Query: taskListQuery,
+		Answers: []Answer{ok("A page of the tasks.", listSchema(
+			partsOf("TaskInList", "A task in a list: all its members, or those that `fields` names.", taskSchema), ""), headerLink, headerTotal)},
+	}
+	TasksCreate = Operation{
+		Body:    newTask,
+		Answers: []Answer{created("The new task.", taskSchema, headerLocation, headerETag)},
+	}
+	TasksRead = Operation{
+		Text:    "A private task is not found, but for those whom it is for or by, and staff.",
+		Answers: []Answer{ok("The task.", taskSchema, headerETag), unchanged()},
+	}
+	TasksReplace = Operation{
+		Text:    "What is absent takes its default, but for `person` and `visibility`, which stay.",
+		Body:    newTask,
+		Guarded: true,
+		Answers: []Answer{ok("The task as it is now.", taskSchema, headerETag)},
+	}
+	TasksUpdate = Operation{
+		Text:    "What is absent stays; null clears what can be null.",
+		Body:    taskChange,
+		Guarded: true,
+		Answers: []Answer{ok("The task as it is now.", taskSchema, headerETag)},
+	}
+	TasksDelete = Operation{
+		Guarded: true,
+		Answers: []Answer{done("It is gone.")},
+	}
+)
+
+var taskListQuery = listParams(models.TaskSortKeys(), taskMemberNames,
+	idParam("person", "For the account of this number."),
+	idParam("created_by", "By the account of this number."),
+	boolParam("done", "Done, or not."),
+	Param{"priority", "Of this priority.", priorityBounds},
+	Param{"priority_min", "Of this priority or a higher one.", priorityBounds},
+	choiceParam("visibility", "Of this visibility.", "public", "private"),
+	timeParam("due_before", "Due before then."),
+	timeParam("due_after", "Due then or later."),
+	boolParam("overdue", "Not done, and due before now; or the others."),
+	timeParam("updated_since", "Changed then or later."),
+)
+
+// priorityBounds are those of a task's priority.
+var priorityBounds = &openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(0)), Maximum: new(int64(4))}
 
 func visibility(private bool) string {
 	if private {
@@ -175,13 +232,6 @@ func (h *TaskHandler) Delete(c *gin.Context) error {
 		return err
 	}
 	return noContent(c)
-}
-
-// TaskListQuery names the parameters of GET /tasks.
-var TaskListQuery = []string{
-	"page_size", "cursor", "page", "count", "ordering", "fields",
-	"person", "created_by", "done", "priority", "priority_min", "visibility",
-	"due_before", "due_after", "overdue", "updated_since",
 }
 
 // List answers GET /tasks.

@@ -8,6 +8,7 @@ import (
 
 	"dueto/middleware"
 	"dueto/models"
+	"dueto/openapi"
 	"dueto/services"
 )
 
@@ -28,7 +29,7 @@ func NewUserHandler(users *services.UserService, cookies middleware.Cookies, lin
 type createUserRequest struct {
 	Username    Opt[string]   `json:"username" validate:"required"`
 	Email       Opt[string]   `json:"email" validate:"required"`
-	Password    Opt[string]   `json:"password" validate:"required"`
+	Password    Opt[string]   `json:"password" validate:"required" service:"min=8,max=256" format:"password" doc:"Not one of the 20,000 most used, and without the name or the address in it."`
 	IsActive    Opt[bool]     `json:"is_active"`
 	IsStaff     Opt[bool]     `json:"is_staff"`
 	Permissions Opt[[]string] `json:"permissions" validate:"max=50"`
@@ -65,7 +66,7 @@ func (r *updateUserRequest) patch() services.UserPatch {
 
 // deleteUserRequest is the body of DELETE /users/{id}.
 type deleteUserRequest struct {
-	Password Opt[string] `json:"password"`
+	Password Opt[string] `json:"password" format:"password" doc:"One's own, which is needed to delete oneself."`
 }
 
 // userView is an account in an answer, and the public URL that its own is made from.
@@ -78,37 +79,86 @@ type userView struct {
 
 // publicUserMembers are what anybody sees.
 var publicUserMembers = keyed([]member[userView]{
-	{name: "id", append: func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.User.ID, 10) }},
-	{name: "url", append: func(b []byte, u *userView) []byte {
+	{name: "id", schema: idSchema("The number of the account."), append: func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.User.ID, 10) }},
+	{name: "url", schema: urlSchema("Where the account is."), append: func(b []byte, u *userView) []byte {
 		return appendString(b, u.base+"/users/"+strconv.FormatInt(u.User.ID, 10))
 	}},
-	{name: "username", append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Username) }},
-	{name: "date_joined", append: func(b []byte, u *userView) []byte { return appendMoment(b, momentOf(u.User.DateJoined)) }},
-	{name: "task_count", append: func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.Tasks.Count, 10) }},
-	{name: "tasks", append: func(b []byte, u *userView) []byte { return appendIDs(b, u.Tasks.Newest) }},
-	{name: "tasks_url", append: func(b []byte, u *userView) []byte {
+	{name: "username", schema: within(3, 150, described("The name, of English letters, digits and `@`, `.`, `+`, `-`, `_`, unlike any other in more than case. White space around it is cut.")), append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Username) }},
+	{name: "date_joined", schema: timeSchema("When it was made."), append: func(b []byte, u *userView) []byte { return appendMoment(b, momentOf(u.User.DateJoined)) }},
+	{name: "task_count", schema: integerSchema("How many tasks for the account one may read."), append: func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.Tasks.Count, 10) }},
+	{name: "tasks", schema: listSchema(idSchema(""), "The numbers of the newest of them, at most 100."), append: func(b []byte, u *userView) []byte { return appendIDs(b, u.Tasks.Newest) }},
+	{name: "tasks_url", schema: urlSchema("The list of them all."), append: func(b []byte, u *userView) []byte {
 		return appendString(b, u.base+"/tasks?person="+strconv.FormatInt(u.User.ID, 10))
 	}},
 })
 
 // userMembers are what oneself and the staff see.
 var userMembers = append(publicUserMembers[:len(publicUserMembers):len(publicUserMembers)], keyed([]member[userView]{
-	{name: "email", append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
-	{name: "pending_email", append: func(b []byte, u *userView) []byte { return appendNonEmpty(b, u.User.PendingEmail) }},
-	{name: "is_active", append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
-	{name: "is_staff", append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
-	{name: "permissions", append: func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},
-	{name: "last_login", append: func(b []byte, u *userView) []byte { return appendMoment(b, moment(u.User.LastLogin)) }},
-	{name: "time_zone", append: func(b []byte, u *userView) []byte { return appendString(b, u.User.TimeZone) }},
+	{name: "email", schema: addressSchema("The e-mail address. One's own changes once the new one is confirmed."), append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
+	{name: "pending_email", schema: nullable(addressSchema("The next address, until it is confirmed. Sending null takes the wish back; anything else is ignored.")), append: func(b []byte, u *userView) []byte { return appendNonEmpty(b, u.User.PendingEmail) }},
+	{name: "is_active", schema: withDefault(true, described("Whether it is confirmed and not deactivated. Staff change it.")), append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
+	{name: "is_staff", schema: withDefault(false, described("Whether it may do everything. Staff change it.")), append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
+	{name: "permissions", schema: withDefault([]string{}, listSchema(permissionSchema(), "What it may do beyond owning. Staff change it.")), append: func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},
+	{name: "last_login", schema: nullable(timeSchema("When somebody signed in last.")), append: func(b []byte, u *userView) []byte { return appendMoment(b, moment(u.User.LastLogin)) }},
+	{name: "time_zone", schema: withDefault("UTC", described("A time zone of the IANA database, such as `Europe/Berlin`.")), append: func(b []byte, u *userView) []byte { return appendString(b, u.User.TimeZone) }},
 })...)
 
 // registeredMembers are what registering answers where there is no mail.
 var registeredMembers = append(userMembers[:len(userMembers):len(userMembers)],
 	keyed([]member[userView]{
-		{name: "confirmation_url", append: func(b []byte, u *userView) []byte { return appendString(b, u.confirmation) }},
+		{name: "confirmation_url", schema: urlSchema("The link that confirms the account, where the server sends no mail."), append: func(b []byte, u *userView) []byte { return appendString(b, u.confirmation) }},
 	})...)
 
 var userMemberNames = memberNames(userMembers)
+
+// privateMembers are those that not everybody sees.
+var privateMembers = memberNames(userMembers[len(publicUserMembers):])
+
+func permissionSchema() *openapi.Schema { return choiceSchema("", services.Permissions()...) }
+
+var userSchema = resourceSchema[createUserRequest]("User", "An account. The address and what follows it are for oneself, staff and those with `users.view`.", userMembers, privateMembers...)
+
+// What can be asked of accounts.
+var (
+	UsersList = Operation{
+		Text:  "Those that are active; staff and those with `users.view` see all, and may ask for their state.",
+		Query: userListQuery,
+		Fails: []services.Code{services.CodeNotAuthenticated},
+		Answers: []Answer{ok("A page of the accounts.", listSchema(
+			partsOf("UserInList", "An account in a list: all its members, or those that `fields` names.", userSchema), ""), headerLink, headerTotal)},
+	}
+	UsersCreate = Operation{
+		Text:    "For staff, and for those with `users.add` as long as it is not staff and is granted nothing.",
+		Body:    requestSchema[createUserRequest]("NewUser", "An account to make.", schemas(userMembers)...),
+		Answers: []Answer{created("The new account.", userSchema, headerLocation, headerETag)},
+	}
+	UsersRead = Operation{
+		Answers: []Answer{ok("The account, as one may see it.", userSchema, headerETag), unchanged()},
+	}
+	UsersUpdate = Operation{
+		Text:    "One's own `username`, `time_zone` and `email`; of others, for staff, and those with `users.change` but for `is_staff` and `permissions`. A new address of one's own waits until its link is followed.",
+		Body:    patchSchema[updateUserRequest]("UserChange", "What to change of an account: what is absent stays.", schemas(userMembers)...),
+		Guarded: true,
+		Fails:   []services.Code{services.CodeConflict},
+		Answers: []Answer{ok("The account as it is now.", userSchema, headerETag)},
+	}
+	UsersDelete = Operation{
+		Text:     "One's own takes the password. Staff, and those with `users.delete`, delete others.",
+		Query:    []Param{choiceParam("tasks", "What becomes of the tasks that are for it: they are kept, for nobody, or deleted too.", "keep", "delete")},
+		Body:     requestSchema[deleteUserRequest]("UserDeletion", "Who deletes oneself."),
+		Optional: true,
+		Guarded:  true,
+		Fails:    []services.Code{services.CodeConflict},
+		Answers:  []Answer{done("It is gone. Cookies that it was signed in by are taken away.", headerCookies)},
+	}
+)
+
+var userListQuery = listParams(models.UserSortKeys(), userMemberNames,
+	boolParam("is_active", "Active, or not. For staff and those with `users.view`."),
+	boolParam("is_staff", "Staff, or not. For the same."),
+	boolParam("never_activated", "Never confirmed, or not. For the same."),
+	Param{"search", "Up to 10 words, each of them in the name; for those who see addresses, in the name or the address.", textSchema("")},
+)
 
 func membersFor(u *userView) []member[userView] {
 	if u.Private {
@@ -181,9 +231,6 @@ func (h *UserHandler) Patch(c *gin.Context) error {
 	return h.send(c, http.StatusOK, view)
 }
 
-// DeleteUserQuery names the parameters of DELETE /users/{id}.
-var DeleteUserQuery = []string{"tasks"}
-
 // Delete answers DELETE /users/{id} and /users/me.
 func (h *UserHandler) Delete(c *gin.Context) error {
 	id, err := userID(c)
@@ -207,12 +254,6 @@ func (h *UserHandler) Delete(c *gin.Context) error {
 		h.cookies.ClearSent(c)
 	}
 	return noContent(c)
-}
-
-// UserListQuery names the parameters of GET /users.
-var UserListQuery = []string{
-	"page_size", "cursor", "page", "count", "ordering", "fields",
-	"is_active", "is_staff", "never_activated", "search",
 }
 
 // List answers GET /users.

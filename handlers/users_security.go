@@ -8,23 +8,35 @@ import (
 
 	"dueto/middleware"
 	"dueto/models"
+	"dueto/services"
 )
 
 // eventView is a security event in an answer.
 type eventView struct{ models.SecurityEvent }
 
 var eventMembers = keyed([]member[eventView]{
-	{name: "id", append: func(b []byte, e *eventView) []byte { return strconv.AppendInt(b, e.ID, 10) }},
-	{name: "at", append: func(b []byte, e *eventView) []byte { return appendMoment(b, momentOf(e.At)) }},
-	{name: "event", append: func(b []byte, e *eventView) []byte { return appendString(b, e.Event) }},
-	{name: "by", append: func(b []byte, e *eventView) []byte { return appendReference(b, reference(e.ByID)) }},
-	{name: "session", append: func(b []byte, e *eventView) []byte { return appendReference(b, reference(e.SessionID)) }},
-	{name: "address", append: func(b []byte, e *eventView) []byte { return appendNonEmpty(b, e.Address) }},
-	{name: "request_id", append: func(b []byte, e *eventView) []byte { return appendNonEmpty(b, e.RequestID) }},
+	{name: "id", schema: idSchema("The number of the event."), append: func(b []byte, e *eventView) []byte { return strconv.AppendInt(b, e.ID, 10) }},
+	{name: "at", schema: timeSchema("When it was."), append: func(b []byte, e *eventView) []byte { return appendMoment(b, momentOf(e.At)) }},
+	{name: "event", schema: textSchema("What happened, such as `login`, `login failed` or `password changed`."), append: func(b []byte, e *eventView) []byte { return appendString(b, e.Event) }},
+	{name: "by", schema: nullable(idSchema("The number of the account that did it, where it was another.")), append: func(b []byte, e *eventView) []byte { return appendReference(b, reference(e.ByID)) }},
+	{name: "session", schema: nullable(idSchema("The number of the session that it was done in.")), append: func(b []byte, e *eventView) []byte { return appendReference(b, reference(e.SessionID)) }},
+	{name: "address", schema: nullable(textSchema("The network address that it came from.")), append: func(b []byte, e *eventView) []byte { return appendNonEmpty(b, e.Address) }},
+	{name: "request_id", schema: nullable(textSchema("The `X-Request-Id` of the request.")), append: func(b []byte, e *eventView) []byte { return appendNonEmpty(b, e.RequestID) }},
 })
 
-// EventListQuery names the parameters of GET /users/{id}/events.
-var EventListQuery = []string{"page_size", "cursor", "page"}
+// What can be asked of an account's security.
+var (
+	UsersEventsList = Operation{
+		Text:    "Newest first; of each kind the last 100 are kept. For oneself, staff and those with `users.view`.",
+		Query:   pageParams,
+		Answers: []Answer{ok("A page of the events.", listSchema(resourceSchema[struct{}]("Event", "Something that happened to an account.", eventMembers), ""), headerLink)},
+	}
+	UsersPasswordReset = Operation{
+		Text:    "For staff and those with `users.change`, and not for oneself. The body is not read.",
+		Fails:   []services.Code{services.CodeConflict},
+		Answers: []Answer{accepted("The password no longer works, and a link goes out.")},
+	}
+)
 
 // ListEvents answers GET /users/{id}/events and /users/me/events.
 func (h *UserHandler) ListEvents(c *gin.Context) error {

@@ -16,7 +16,7 @@ func withImplied(table []Route) []Route {
 	for _, route := range table {
 		if route.Method == get {
 			head := route
-			head.Method = http.MethodHead
+			head.ID, head.Method = route.ID+"_head", http.MethodHead
 			all = append(all, head)
 		}
 		if !done[route.Path] {
@@ -35,7 +35,7 @@ func options(table []Route, route Route) Route {
 		access = Credentials
 	}
 	return Route{
-		Method: http.MethodOptions, Path: route.Path, Access: access, Scope: services.AnyScope,
+		ID: route.ID + "_options", Method: http.MethodOptions, Path: route.Path, Access: access, Scope: services.AnyScope,
 		Handler: handlers.Options(allow(table, route.Path)), Summary: "Tell what the path allows",
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"dueto/handlers"
+	"dueto/openapi"
 	"dueto/services"
 )
 
@@ -30,13 +31,17 @@ func (a Access) String() string {
 	return [...]string{"signed in", "reader", "anyone", "anyone (header ignored)"}[a]
 }
 
-// Route is one line of the table that the router, the resource list and
-// "make routes" are made from.
+// Route is one line of the table that the router, the resource list, the
+// API's description and "make routes" are made from.
 type Route struct {
+	// ID names the route for programs.
+	ID      string
 	Method  string
 	Path    string
 	Handler handlers.Func
-	Access  Access
+	// Does says what the handler takes and gives.
+	Does   handlers.Operation
+	Access Access
 	// Permission is a word that the caller must hold.
 	Permission string
 	// Scope is the word that an API token must be made for; without one, routes
@@ -44,8 +49,6 @@ type Route struct {
 	Scope string
 	// Rate names the limit on how often a client may ask, besides the overall one.
 	Rate services.RateClass
-	// Query names the parameters that the route takes.
-	Query []string
 	// Name lists the path in the resource list under this name.
 	Name    string
 	Summary string
@@ -62,56 +65,80 @@ const (
 // table is the whole HTTP surface. HEAD comes with GET and OPTIONS with
 // everything; each path is there with and without a trailing slash.
 func (a *app) table() []Route {
-	return []Route{
-		{Method: get, Path: "/", Access: Anyone, Handler: a.root, Scope: services.AnyScope, Summary: "List the resources"},
-		{Method: get, Path: "/healthz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Alive, Name: "healthz", Summary: "Tell that the process answers"},
-		{Method: get, Path: "/readyz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Ready, Name: "readyz", Summary: "Tell whether the store can be read and written"},
-		{Method: get, Path: "/.well-known/jwks.json", Access: Credentials, Rate: services.RateExempt, Handler: a.jwks, Name: "jwks", Summary: "Get the public keys that check access tokens"},
+	table := []Route{
+		{ID: "root_read", Method: get, Path: "/", Access: Anyone, Handler: a.root, Scope: services.AnyScope, Summary: "List the resources"},
+		{ID: "health_alive", Method: get, Path: "/healthz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Alive, Does: handlers.HealthAlive, Name: "healthz", Summary: "Tell that the process answers"},
+		{ID: "health_ready", Method: get, Path: "/readyz", Access: Credentials, Rate: services.RateExempt, Handler: a.health.Ready, Does: handlers.HealthReady, Name: "readyz", Summary: "Tell whether the store can be read and written"},
+		{ID: "jwks_read", Method: get, Path: "/.well-known/jwks.json", Access: Credentials, Rate: services.RateExempt, Handler: a.jwks, Does: handlers.JWKSRead, Name: "jwks", Summary: "Get the public keys that check access tokens"},
 
-		{Method: post, Path: "/auth/register", Access: Credentials, Rate: services.RateRegister, Handler: a.auth.Register, Name: "register", Summary: "Make an account"},
-		{Method: get, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ActivateByLink, Query: handlers.AnyQuery, Summary: "Confirm an account by following its link"},
-		{Method: post, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Activate, Query: handlers.AnyQuery, Summary: "Confirm an account"},
-		{Method: post, Path: "/auth/activate/resend", Access: Credentials, Rate: services.RateMail, Handler: a.auth.Resend, Name: "resend", Summary: "Ask for a new confirmation"},
-		{Method: get, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.CheckEmail, Query: handlers.AnyQuery, Summary: "See whether a new address can be confirmed"},
-		{Method: post, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ConfirmEmail, Query: handlers.AnyQuery, Summary: "Confirm a new address"},
+		{ID: "auth_register", Method: post, Path: "/auth/register", Access: Credentials, Rate: services.RateRegister, Handler: a.auth.Register, Does: handlers.AuthRegister, Name: "register", Summary: "Make an account"},
+		{ID: "auth_activate_link", Method: get, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ActivateByLink, Does: handlers.AuthActivateLink, Summary: "Confirm an account by following its link"},
+		{ID: "auth_activate", Method: post, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Activate, Does: handlers.AuthActivate, Summary: "Confirm an account"},
+		{ID: "auth_activate_resend", Method: post, Path: "/auth/activate/resend", Access: Credentials, Rate: services.RateMail, Handler: a.auth.Resend, Does: handlers.AuthActivateResend, Name: "resend", Summary: "Ask for a new confirmation"},
+		{ID: "auth_email_check", Method: get, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.CheckEmail, Does: handlers.AuthEmailCheck, Summary: "See whether a new address can be confirmed"},
+		{ID: "auth_email_confirm", Method: post, Path: "/auth/email/confirm/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ConfirmEmail, Does: handlers.AuthEmailConfirm, Summary: "Confirm a new address"},
 
-		{Method: post, Path: "/auth/login", Access: Credentials, Rate: services.RateLogin, Handler: a.auth.Login, Name: "login", Summary: "Get a pair of tokens"},
-		{Method: post, Path: "/auth/refresh", Access: Credentials, Rate: services.RateRefresh, Handler: a.auth.Refresh, Name: "refresh", Summary: "Spend a refresh token for a new pair"},
-		{Method: post, Path: "/auth/verify", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Verify, Name: "verify", Summary: "Read a token that is good"},
-		{Method: post, Path: "/auth/logout", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Logout, Name: "logout", Summary: "End a session"},
+		{ID: "auth_login", Method: post, Path: "/auth/login", Access: Credentials, Rate: services.RateLogin, Handler: a.auth.Login, Does: handlers.AuthLogin, Name: "login", Summary: "Get a pair of tokens"},
+		{ID: "auth_refresh", Method: post, Path: "/auth/refresh", Access: Credentials, Rate: services.RateRefresh, Handler: a.auth.Refresh, Does: handlers.AuthRefresh, Name: "refresh", Summary: "Spend a refresh token for a new pair"},
+		{ID: "auth_verify", Method: post, Path: "/auth/verify", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Verify, Does: handlers.AuthVerify, Name: "verify", Summary: "Read a token that is good"},
+		{ID: "auth_logout", Method: post, Path: "/auth/logout", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.Logout, Does: handlers.AuthLogout, Name: "logout", Summary: "End a session"},
 
-		{Method: post, Path: "/auth/password/change", Rate: services.RateLogin, Handler: a.auth.ChangePassword, Name: "password_change", Summary: "Change one's password and end the other sessions"},
-		{Method: post, Path: "/auth/password/reset", Access: Credentials, Rate: services.RateMail, Handler: a.auth.RequestReset, Name: "password_reset", Summary: "Ask for a link that sets a new password"},
-		{Method: post, Path: "/auth/password/reset/confirm", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ConfirmReset, Name: "password_reset_confirm", Summary: "Set a new password with a link's token"},
-		{Method: get, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetPage, Query: handlers.AnyQuery, Summary: "Follow the link to the form for a new password"},
-		{Method: post, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetByForm, Query: handlers.AnyQuery, Summary: "Set a new password by the form"},
+		{ID: "auth_password_change", Method: post, Path: "/auth/password/change", Rate: services.RateLogin, Handler: a.auth.ChangePassword, Does: handlers.AuthPasswordChange, Name: "password_change", Summary: "Change one's password and end the other sessions"},
+		{ID: "auth_password_reset", Method: post, Path: "/auth/password/reset", Access: Credentials, Rate: services.RateMail, Handler: a.auth.RequestReset, Does: handlers.AuthPasswordReset, Name: "password_reset", Summary: "Ask for a link that sets a new password"},
+		{ID: "auth_password_reset_confirm", Method: post, Path: "/auth/password/reset/confirm", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ConfirmReset, Does: handlers.AuthPasswordResetConfirm, Name: "password_reset_confirm", Summary: "Set a new password with a link's token"},
+		{ID: "auth_password_reset_page", Method: get, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetPage, Does: handlers.AuthPasswordResetPage, Summary: "Follow the link to the form for a new password"},
+		{ID: "auth_password_reset_form", Method: post, Path: "/auth/password/reset/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ResetByForm, Does: handlers.AuthPasswordResetForm, Summary: "Set a new password by the form"},
 
-		{Method: get, Path: "/auth/sessions", Handler: a.auth.ListSessions, Name: "sessions", Summary: "List one's sessions"},
-		{Method: remove, Path: "/auth/sessions", Handler: a.auth.EndSessions, Query: handlers.EndSessionsQuery, Summary: "End one's other sessions"},
-		{Method: get, Path: "/auth/sessions/:id", Handler: a.auth.GetSession, Summary: "Read a session"},
-		{Method: remove, Path: "/auth/sessions/:id", Handler: a.auth.EndSession, Summary: "End a session of one's own"},
-		{Method: get, Path: "/auth/tokens", Handler: a.apiTokens.List, Name: "api_tokens", Summary: "List one's API tokens"},
-		{Method: post, Path: "/auth/tokens", Handler: a.apiTokens.Create, Summary: "Make an API token"},
-		{Method: get, Path: "/auth/tokens/:id", Handler: a.apiTokens.Get, Summary: "Read about an API token"},
-		{Method: remove, Path: "/auth/tokens/:id", Handler: a.apiTokens.Revoke, Summary: "Revoke an API token"},
+		{ID: "sessions_list", Method: get, Path: "/auth/sessions", Handler: a.auth.ListSessions, Does: handlers.SessionsList, Name: "sessions", Summary: "List one's sessions"},
+		{ID: "sessions_end_others", Method: remove, Path: "/auth/sessions", Handler: a.auth.EndSessions, Does: handlers.SessionsEndOthers, Summary: "End one's other sessions"},
+		{ID: "sessions_read", Method: get, Path: "/auth/sessions/:id", Handler: a.auth.GetSession, Does: handlers.SessionsRead, Summary: "Read a session"},
+		{ID: "sessions_end", Method: remove, Path: "/auth/sessions/:id", Handler: a.auth.EndSession, Does: handlers.SessionsEnd, Summary: "End a session of one's own"},
+		{ID: "tokens_list", Method: get, Path: "/auth/tokens", Handler: a.apiTokens.List, Does: handlers.TokensList, Name: "api_tokens", Summary: "List one's API tokens"},
+		{ID: "tokens_create", Method: post, Path: "/auth/tokens", Handler: a.apiTokens.Create, Does: handlers.TokensCreate, Summary: "Make an API token"},
+		{ID: "tokens_read", Method: get, Path: "/auth/tokens/:id", Handler: a.apiTokens.Get, Does: handlers.TokensRead, Summary: "Read about an API token"},
+		{ID: "tokens_revoke", Method: remove, Path: "/auth/tokens/:id", Handler: a.apiTokens.Revoke, Does: handlers.TokensRevoke, Summary: "Revoke an API token"},
 
-		{Method: get, Path: "/users", Access: Reader, Handler: a.users.List, Query: handlers.UserListQuery, Scope: services.PermViewUsers, Name: "users", Summary: "List accounts"},
-		{Method: post, Path: "/users", Permission: services.PermAddUsers, Handler: a.users.Create, Scope: services.PermAddUsers, Summary: "Make an account for somebody"},
-		{Method: get, Path: "/users/me", Handler: a.users.Get, Scope: services.PermViewUsers, Name: "me", Summary: "Read one's own account"},
-		{Method: patch, Path: "/users/me", Handler: a.users.Patch, Scope: services.PermChangeUsers, Summary: "Change one's own account"},
-		{Method: remove, Path: "/users/me", Rate: services.RateLogin, Handler: a.users.Delete, Query: handlers.DeleteUserQuery, Scope: services.PermDeleteUsers, Summary: "Delete one's own account"},
-		{Method: get, Path: "/users/me/events", Handler: a.users.ListEvents, Query: handlers.EventListQuery, Scope: services.PermViewUsers, Summary: "List what happened to one's own account"},
-		{Method: get, Path: "/users/:id", Access: Reader, Handler: a.users.Get, Scope: services.PermViewUsers, Summary: "Read an account"},
-		{Method: patch, Path: "/users/:id", Handler: a.users.Patch, Scope: services.PermChangeUsers, Summary: "Change an account"},
-		{Method: remove, Path: "/users/:id", Handler: a.users.Delete, Query: handlers.DeleteUserQuery, Scope: services.PermDeleteUsers, Summary: "Delete an account"},
-		{Method: get, Path: "/users/:id/events", Handler: a.users.ListEvents, Query: handlers.EventListQuery, Scope: services.PermViewUsers, Summary: "List what happened to an account"},
-		{Method: post, Path: "/users/:id/password/reset", Handler: a.users.ForceReset, Scope: services.PermChangeUsers, Summary: "Take a password away and have a new one set"},
+		{ID: "users_list", Method: get, Path: "/users", Access: Reader, Handler: a.users.List, Does: handlers.UsersList, Scope: services.PermViewUsers, Name: "users", Summary: "List accounts"},
+		{ID: "users_create", Method: post, Path: "/users", Permission: services.PermAddUsers, Handler: a.users.Create, Does: handlers.UsersCreate, Scope: services.PermAddUsers, Summary: "Make an account for somebody"},
+		{ID: "me_read", Method: get, Path: "/users/me", Handler: a.users.Get, Does: handlers.UsersRead, Scope: services.PermViewUsers, Name: "me", Summary: "Read one's own account"},
+		{ID: "me_update", Method: patch, Path: "/users/me", Handler: a.users.Patch, Does: handlers.UsersUpdate, Scope: services.PermChangeUsers, Summary: "Change one's own account"},
+		{ID: "me_delete", Method: remove, Path: "/users/me", Rate: services.RateLogin, Handler: a.users.Delete, Does: handlers.UsersDelete, Scope: services.PermDeleteUsers, Summary: "Delete one's own account"},
+		{ID: "me_events_list", Method: get, Path: "/users/me/events", Handler: a.users.ListEvents, Does: handlers.UsersEventsList, Scope: services.PermViewUsers, Summary: "List what happened to one's own account"},
+		{ID: "users_read", Method: get, Path: "/users/:id", Access: Reader, Handler: a.users.Get, Does: handlers.UsersRead, Scope: services.PermViewUsers, Summary: "Read an account"},
+		{ID: "users_update", Method: patch, Path: "/users/:id", Handler: a.users.Patch, Does: handlers.UsersUpdate, Scope: services.PermChangeUsers, Summary: "Change an account"},
+		{ID: "users_delete", Method: remove, Path: "/users/:id", Handler: a.users.Delete, Does: handlers.UsersDelete, Scope: services.PermDeleteUsers, Summary: "Delete an account"},
+		{ID: "users_events_list", Method: get, Path: "/users/:id/events", Handler: a.users.ListEvents, Does: handlers.UsersEventsList, Scope: services.PermViewUsers, Summary: "List what happened to an account"},
+		{ID: "users_password_reset", Method: post, Path: "/users/:id/password/reset", Handler: a.users.ForceReset, Does: handlers.UsersPasswordReset, Scope: services.PermChangeUsers, Summary: "Take a password away and have a new one set"},
 
-		{Method: get, Path: "/tasks", Access: Reader, Handler: a.tasks.List, Query: handlers.TaskListQuery, Scope: services.PermViewTasks, Name: "tasks", Summary: "List tasks"},
-		{Method: post, Path: "/tasks", Handler: a.tasks.Create, Scope: services.PermAddTasks, Summary: "Make a task"},
-		{Method: get, Path: "/tasks/:id", Access: Reader, Handler: a.tasks.Get, Scope: services.PermViewTasks, Summary: "Read a task"},
-		{Method: put, Path: "/tasks/:id", Handler: a.tasks.Replace, Scope: services.PermChangeTasks, Summary: "Replace a task"},
-		{Method: patch, Path: "/tasks/:id", Handler: a.tasks.Patch, Scope: services.PermChangeTasks, Summary: "Change a task"},
-		{Method: remove, Path: "/tasks/:id", Handler: a.tasks.Delete, Scope: services.PermDeleteTasks, Summary: "Delete a task"},
+		{ID: "tasks_list", Method: get, Path: "/tasks", Access: Reader, Handler: a.tasks.List, Does: handlers.TasksList, Scope: services.PermViewTasks, Name: "tasks", Summary: "List tasks"},
+		{ID: "tasks_create", Method: post, Path: "/tasks", Handler: a.tasks.Create, Does: handlers.TasksCreate, Scope: services.PermAddTasks, Summary: "Make a task"},
+		{ID: "tasks_read", Method: get, Path: "/tasks/:id", Access: Reader, Handler: a.tasks.Get, Does: handlers.TasksRead, Scope: services.PermViewTasks, Summary: "Read a task"},
+		{ID: "tasks_replace", Method: put, Path: "/tasks/:id", Handler: a.tasks.Replace, Does: handlers.TasksReplace, Scope: services.PermChangeTasks, Summary: "Replace a task"},
+		{ID: "tasks_update", Method: patch, Path: "/tasks/:id", Handler: a.tasks.Patch, Does: handlers.TasksUpdate, Scope: services.PermChangeTasks, Summary: "Change a task"},
+		{ID: "tasks_delete", Method: remove, Path: "/tasks/:id", Handler: a.tasks.Delete, Does: handlers.TasksDelete, Scope: services.PermDeleteTasks, Summary: "Delete a task"},
 	}
+	table[0].Does = handlers.RootRead(names(table))
+	return table
+}
+
+// names lists the names of the resource list.
+func names(table []Route) (list []string) {
+	for _, route := range table {
+		if route.Name != "" {
+			list = append(list, route.Name)
+		}
+	}
+	return list
+}
+
+// bodies gives what the methods of a path take, by method. Members that are
+// read only are among it, for they may be sent back.
+func bodies(table []Route, path string) map[string]*openapi.Schema {
+	found := map[string]*openapi.Schema{}
+	for _, route := range table {
+		if route.Path == path && route.Does.Body != nil {
+			found[route.Method] = route.Does.Body
+		}
+	}
+	return found
 }

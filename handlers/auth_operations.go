@@ -1,0 +1,125 @@
+package handlers
+
+import (
+	"dueto/openapi"
+	"dueto/services"
+)
+
+// What can be asked of accounts and sessions without being signed in, or to
+// change one's password.
+var (
+	AuthRegister = Operation{
+		Text: "The account is not active until its link is followed. With mail, an address that is taken gets the same answer, and its owner a message.",
+		Body: requestSchema[registerRequest]("Registration", "An account to make."),
+		Answers: []Answer{created("The new account. Without mail, with the link that confirms it.",
+			resourceSchema[createUserRequest]("RegisteredUser", "An account, and the link that confirms it where the server sends no mail.", registeredMembers, "confirmation_url"))},
+	}
+	AuthActivateLink = Operation{
+		Text:    "Confirms, where a program follows a link that was in an answer. A browser is shown a button, and a link that went by mail, HEAD and prefetches confirm nothing.",
+		Query:   AnyQuery,
+		Paged:   true,
+		Fails:   activationFails,
+		Answers: []Answer{ok("It is confirmed, or is to be by POST.", detailSchema)},
+	}
+	AuthActivate = Operation{
+		Text:    "The body is not read.",
+		Query:   AnyQuery,
+		Paged:   true,
+		Fails:   activationFails,
+		Answers: []Answer{ok("It is confirmed.", detailSchema)},
+	}
+	AuthActivateResend = Operation{
+		Body:    requestSchema[emailRequest]("Address", "Whom to write to."),
+		Answers: []Answer{accepted("A link is on its way, if an account with this address waits for it.")},
+	}
+	AuthEmailCheck = Operation{
+		Query:   AnyQuery,
+		Paged:   true,
+		Fails:   tokenFails,
+		Answers: []Answer{ok("It can be, by POST.", detailSchema)},
+	}
+	AuthEmailConfirm = Operation{
+		Text:    "The body is not read.",
+		Query:   AnyQuery,
+		Paged:   true,
+		Fails:   append([]services.Code{services.CodeConflict}, tokenFails...),
+		Answers: []Answer{ok("It is confirmed.", detailSchema)},
+	}
+
+	AuthLogin = Operation{
+		Body:    requestSchema[loginRequest]("Login", "Who wants to sign in."),
+		Fails:   []services.Code{services.CodeNoActiveAccount},
+		Answers: []Answer{ok("Signed in.", loginSchema, headerCookies)},
+	}
+	AuthRefresh = Operation{
+		Text:     "The refresh token is spent by it. Within 10 seconds it gives the same pair again; later it ends the session.",
+		Body:     requestSchema[refreshRequest]("Refresh", "The refresh token, unless a cookie has it."),
+		Optional: true,
+		Fails:    tokenFails,
+		Answers:  []Answer{ok("A new pair.", loginSchema, headerCookies)},
+	}
+	AuthVerify = Operation{
+		Body:     requestSchema[verifyRequest]("Verification", "The token to look at, unless a cookie has it."),
+		Optional: true,
+		Fails:    tokenFails,
+		Answers:  []Answer{ok("It would be taken now.", valueSchema[services.Claims]("Claims", "What a token says (RFC 7519, 4.1). Times are seconds since 1970."))},
+	}
+	AuthLogout = Operation{
+		Body:     requestSchema[refreshRequest]("Refresh", "The refresh token, unless a cookie has it."),
+		Optional: true,
+		Fails:    tokenFails,
+		Answers:  []Answer{done("The session is ended. Cookies that it was in are taken away.", headerCookies)},
+	}
+
+	AuthPasswordChange = Operation{
+		Body:    requestSchema[changePasswordRequest]("PasswordChange", "One's password and the next."),
+		Answers: []Answer{done("It is changed, and all other sessions are ended.")},
+	}
+	AuthPasswordReset = Operation{
+		Body:    requestSchema[emailRequest]("Address", "Whom to write to."),
+		Answers: []Answer{accepted("A link is on its way, if there is an active account with this address.")},
+	}
+	AuthPasswordResetConfirm = Operation{
+		Body:    requestSchema[confirmResetRequest]("PasswordReset", "A new password, by the token of a link."),
+		Fails:   tokenFails,
+		Answers: []Answer{done("It is set. All sessions and API tokens are ended, and the link with every older one.")},
+	}
+	AuthPasswordResetPage = Operation{
+		Query:   AnyQuery,
+		Paged:   true,
+		Fails:   tokenFails,
+		Answers: []Answer{ok("A page with a form, or where to post.", detailSchema)},
+	}
+	AuthPasswordResetForm = Operation{
+		Query:    AnyQuery,
+		Paged:    true,
+		Body:     resetFormSchema,
+		BodyType: "application/x-www-form-urlencoded",
+		Fails:    tokenFails,
+		Answers:  []Answer{ok("It is set.", detailSchema)},
+	}
+)
+
+var activationFails = append([]services.Code{services.CodeAlreadyActive}, tokenFails...)
+
+var (
+	loginSchema = &openapi.Schema{
+		Title: "SignedIn", Description: "Tokens, or that they are in cookies.",
+		OneOf: []*openapi.Schema{
+			valueSchema[tokenResponse]("Tokens", "A pair of tokens."),
+			valueSchema[cookieResponse]("CookieLogin", "A login whose tokens are in cookies."),
+		},
+	}
+	resetFormSchema = formSchema("PasswordForm", "The form of the page.", "new_password", "repeated")
+)
+
+// formSchema is a form that asks for passwords.
+func formSchema(title, text string, names ...string) *openapi.Schema {
+	s := objectSchema(title, text)
+	s.AdditionalProperties = nil // what a form has besides is not looked at
+	for _, name := range names {
+		s.Properties = append(s.Properties, openapi.Property{Name: name, Schema: within(8, 256, formatted("password", ""))})
+	}
+	s.Required = names
+	return s
+}

@@ -1,0 +1,139 @@
+package handlers
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+
+	"dueto/openapi"
+	"dueto/services"
+)
+
+// Operation says what a handler takes and gives, for the API's description of
+// itself. What follows from the route (who may call it, and what that is refused
+// with) is not in it.
+type Operation struct {
+	// Text says more than the route's summary.
+	Text string
+	// Query lists the parameters that there are; others are refused.
+	Query []Param
+	// Body is what a request carries; nil is nothing.
+	Body *openapi.Schema
+	// BodyType is the media type of the body, where it is not JSON.
+	BodyType string
+	// Optional lets the body be absent.
+	Optional bool
+	// Answers are those to what succeeded.
+	Answers []Answer
+	// Fails lists the codes that the service adds to those of the route.
+	Fails []services.Code
+	// Guarded says that If-Match is heeded.
+	Guarded bool
+	// Paged says that a browser is shown a page in place of JSON, of errors too.
+	Paged bool
+	// Storeless says that nothing is asked of the store.
+	Storeless bool
+}
+
+// Param is a parameter of the query string.
+type Param struct {
+	Name   string
+	Text   string
+	Schema *openapi.Schema
+}
+
+// Answer is one way to succeed.
+type Answer struct {
+	Status int
+	Text   string
+	// Body is nil where there is none.
+	Body *openapi.Schema
+	// Type is the body's media type, where it is not JSON.
+	Type string
+	// Headers names what the answer has besides what all have.
+	Headers []string
+}
+
+// The headers that some answers have.
+const (
+	headerETag     = "ETag"
+	headerLink     = "Link"
+	headerLocation = "Location"
+	headerTotal    = "X-Total-Count"
+	headerCookies  = "Set-Cookie"
+)
+
+// ok is a 200 with a body.
+func ok(text string, body *openapi.Schema, headers ...string) Answer {
+	return Answer{Status: http.StatusOK, Text: text, Body: body, Headers: headers}
+}
+
+// created is the 201 of a new resource, whose place it tells.
+func created(text string, body *openapi.Schema, headers ...string) Answer {
+	return Answer{Status: http.StatusCreated, Text: text, Body: body, Headers: headers}
+}
+
+// accepted is the 202 of what is done later, if it is.
+func accepted(text string) Answer {
+	return Answer{Status: http.StatusAccepted, Text: text, Body: detailSchema}
+}
+
+// done is a 204.
+func done(text string, headers ...string) Answer {
+	return Answer{Status: http.StatusNoContent, Text: text, Headers: headers}
+}
+
+// unchanged is the 304 to an If-None-Match that holds.
+func unchanged() Answer {
+	return Answer{Status: http.StatusNotModified, Text: "It is as `If-None-Match` has it.", Headers: []string{headerETag}}
+}
+
+// tokenFails are the codes of tokens that are refused.
+var tokenFails = []services.Code{services.CodeTokenExpired, services.CodeTokenNotValid, services.CodeUserInactive}
+
+// The parameters of lists.
+var (
+	pageParams = []Param{
+		{"page_size", "How many there are on a page.", &openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(1))}},
+		{"cursor", "The place to go on from: the `Link` header of a page has it.", &openapi.Schema{Type: openapi.Types{openapi.String}, MinLength: new(int64(1))}},
+		{"page", "A page by its number, in place of `cursor`; within the first 1,000,000 rows.",
+			&openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(1)), Maximum: new(int64(services.MaxOffset))}},
+	}
+	countParam = Param{"count", "Adds `X-Total-Count`.", &openapi.Schema{Type: openapi.Types{openapi.String}, Enum: []any{"exact"}}}
+)
+
+// listParams are the parameters of a list with sort keys and members to choose.
+func listParams(keys, members []string, filters ...Param) []Param {
+	list := append(pageParams[:len(pageParams):len(pageParams)], countParam,
+		Param{"ordering", "Sort keys, separated by commas: " + quoted(keys) + "; `-` before one is descending. By default by `id`, which also decides between equals.", commaList("-?", keys)},
+		Param{"fields", "The members to answer with, separated by commas; all by default.", commaList("", members)})
+	return append(list, filters...)
+}
+
+func quoted(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
+
+// commaList is a text that lists words.
+func commaList(before string, words []string) *openapi.Schema {
+	escaped := make([]string, len(words))
+	for i, word := range words {
+		escaped[i] = regexp.QuoteMeta(word)
+	}
+	one := " *" + before + "(" + strings.Join(escaped, "|") + ") *"
+	return &openapi.Schema{Type: openapi.Types{openapi.String}, Pattern: "^" + one + "(," + one + ")*$"}
+}
+
+func boolParam(name, text string) Param {
+	return Param{name, text, &openapi.Schema{Type: openapi.Types{openapi.Boolean}}}
+}
+
+func idParam(name, text string) Param {
+	return Param{name, text, idSchema("")}
+}
+
+func timeParam(name, text string) Param {
+	return Param{name, text + " A time with an offset; in a URL, `+` is written `%2B`.", timeSchema("")}
+}
+
+func choiceParam(name, text string, words ...string) Param {
+	return Param{name, text, &openapi.Schema{Type: openapi.Types{openapi.String}, Enum: anyOf(words)}}
+}

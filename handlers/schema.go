@@ -1,0 +1,288 @@
+package handlers
+
+import (
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"dueto/openapi"
+)
+
+// A schema with a title is shown under that name, and once.
+
+// described says in words what a member is whose rules are in the request's struct.
+func described(text string) *openapi.Schema { return &openapi.Schema{Description: text} }
+
+func typed(kind, text string) *openapi.Schema {
+	return &openapi.Schema{Type: openapi.Types{kind}, Description: text}
+}
+
+func textSchema(text string) *openapi.Schema { return typed(openapi.String, text) }
+
+func boolSchema(text string) *openapi.Schema { return typed(openapi.Boolean, text) }
+
+func integerSchema(text string) *openapi.Schema {
+	s := typed(openapi.Integer, text)
+	s.Format = "int64"
+	return s
+}
+
+func idSchema(text string) *openapi.Schema {
+	s := integerSchema(text)
+	s.Minimum = new(int64(1))
+	return s
+}
+
+func formatted(format, text string) *openapi.Schema {
+	s := textSchema(text)
+	s.Format = format
+	return s
+}
+
+func timeSchema(text string) *openapi.Schema { return formatted("date-time", text) }
+
+func urlSchema(text string) *openapi.Schema { return formatted("uri", text) }
+
+// addressSchema is an e-mail address, whose domain may be of any script.
+func addressSchema(text string) *openapi.Schema {
+	s := formatted("idn-email", text)
+	s.MaxLength = new(int64(254))
+	return s
+}
+
+func listSchema(items *openapi.Schema, text string) *openapi.Schema {
+	s := typed(openapi.Array, text)
+	s.Items = items
+	return s
+}
+
+func choiceSchema(text string, words ...string) *openapi.Schema {
+	s := textSchema(text)
+	s.Enum = anyOf(words)
+	return s
+}
+
+// nullable lets null stand in the place of a value.
+func nullable(s *openapi.Schema) *openapi.Schema {
+	s.Type = append(slices.Clone(s.Type), openapi.Null)
+	if s.Enum != nil {
+		s.Enum = append(slices.Clone(s.Enum), nil)
+	}
+	return s
+}
+
+// withDefault tells what a member is that is absent from a new resource.
+func withDefault(value any, s *openapi.Schema) *openapi.Schema {
+	s.Default = value
+	return s
+}
+
+// within bounds the length of a text.
+func within(low, high int64, s *openapi.Schema) *openapi.Schema {
+	s.MinLength, s.MaxLength = new(low), new(high)
+	return s
+}
+
+func anyOf(words []string) []any {
+	list := make([]any, len(words))
+	for i, word := range words {
+		list[i] = word
+	}
+	return list
+}
+
+// schemas gives what is known of each member, by name.
+func schemas[T any](members []member[T]) openapi.Properties {
+	list := make(openapi.Properties, len(members))
+	for i, m := range members {
+		list[i] = openapi.Property{Name: m.name, Schema: m.schema}
+	}
+	return list
+}
+
+// resourceSchema describes an answer by its members, and those that a request
+// has too by the request's struct. optional names those that not everybody sees.
+func resourceSchema[R, T any](title, text string, members []member[T], optional ...string) *openapi.Schema {
+	s := objectSchema(title, text)
+	sent := requestSchema[R]("", "").Properties
+	for _, p := range schemas(members) {
+		property := *p.Schema
+		if rules := sent.Get(p.Name); rules != nil {
+			property = *merge(rules, p.Schema)
+		} else {
+			property.ReadOnly = true
+		}
+		property.Default = nil
+		s.Properties = append(s.Properties, openapi.Property{Name: p.Name, Schema: &property})
+		if !slices.Contains(optional, p.Name) {
+			s.Required = append(s.Required, p.Name)
+		}
+	}
+	return s
+}
+
+// partsOf describes a resource of which only some members may be there.
+func partsOf(title, text string, resource *openapi.Schema) *openapi.Schema {
+	s := *resource
+	s.Title, s.Description, s.Required = title, text, nil
+	return &s
+}
+
+// objectSchema is an object without members that are not described.
+func objectSchema(title, text string) *openapi.Schema {
+	s := typed(openapi.Object, text)
+	s.Title, s.AdditionalProperties = title, false
+	return s
+}
+
+// requestSchema describes a body by its struct of Opts, in the order of the
+// resource's members. Those that only the resource has may be sent back, and are
+// ignored.
+func requestSchema[R any](title, text string, resource ...openapi.Property) *openapi.Schema {
+	s := objectSchema(title, text)
+	sent := openapi.Properties{}
+	t := reflect.TypeFor[R]()
+	for _, m := range membersOf(new(R)) {
+		sent = append(sent, openapi.Property{Name: m.name, Schema: memberSchema(t.Field(m.index), m)})
+		if m.required {
+			s.Required = append(s.Required, m.name)
+		}
+	}
+	members := openapi.Properties(resource)
+	for _, p := range members {
+		property := *p.Schema
+		if rules := sent.Get(p.Name); rules != nil {
+			property = *merge(rules, p.Schema)
+		} else {
+			property.ReadOnly = true
+		}
+		s.Properties = append(s.Properties, openapi.Property{Name: p.Name, Schema: &property})
+	}
+	for _, p := range sent {
+		if members.Get(p.Name) == nil {
+			s.Properties = append(s.Properties, p)
+		}
+	}
+	return s
+}
+
+// patchSchema is requestSchema where nothing is required and what is absent stays.
+func patchSchema[R any](title, text string, resource ...openapi.Property) *openapi.Schema {
+	s := requestSchema[R](title, text, resource...)
+	s.Required = nil
+	for _, p := range s.Properties {
+		p.Schema.Default = nil
+	}
+	return s
+}
+
+// merge adds to a member's rules what is said of it in its resource.
+func merge(rules, said *openapi.Schema) *openapi.Schema {
+	s := *rules
+	s.Description, s.Default = said.Description, said.Default
+	if said.Format != "" {
+		s.Format = said.Format
+	}
+	if said.MinLength != nil || said.MaxLength != nil {
+		s.MinLength, s.MaxLength = said.MinLength, said.MaxLength
+	}
+	if said.Items != nil {
+		s.Items = said.Items
+	}
+	return &s
+}
+
+// memberSchema describes a field of a request's struct by its tags. doc says
+// what it is; service and format have what only the service checks.
+func memberSchema(f reflect.StructField, m bodyMember) *openapi.Schema {
+	value, _ := f.Type.FieldByName("Value") // of an Opt
+	s := kindSchema(value.Type)
+	s.Description = f.Tag.Get("doc")
+	if format := f.Tag.Get("format"); format != "" {
+		s.Format = format
+	}
+	addRuleBounds(s, m.rules)
+	addRuleBounds(s, f.Tag.Get("service"))
+	if m.nullable {
+		nullable(s)
+	}
+	return s
+}
+
+// kindSchema describes the JSON of a Go type.
+func kindSchema(t reflect.Type) *openapi.Schema {
+	switch {
+	case t == reflect.TypeFor[timestamp]():
+		return timeSchema("")
+	case t.Kind() == reflect.Pointer:
+		return kindSchema(t.Elem())
+	case t.Kind() == reflect.Bool:
+		return boolSchema("")
+	case t.Kind() == reflect.Int64 || t.Kind() == reflect.Int:
+		return integerSchema("")
+	case t.Kind() == reflect.Slice:
+		return listSchema(kindSchema(t.Elem()), "")
+	case t.Kind() == reflect.Map:
+		s := typed(openapi.Object, "")
+		s.AdditionalProperties = kindSchema(t.Elem())
+		return s
+	case t.Kind() == reflect.Struct:
+		return structSchema("", "", t)
+	default:
+		return textSchema("")
+	}
+}
+
+// addRuleBounds adds the bounds of a validator's rules.
+func addRuleBounds(s *openapi.Schema, rules string) {
+	for rule := range strings.SplitSeq(rules, ",") {
+		name, value, _ := strings.Cut(rule, "=")
+		bound, err := strconv.ParseInt(value, 10, 64)
+		kind := openapi.Null
+		if len(s.Type) > 0 {
+			kind = s.Type[0]
+		}
+		switch {
+		case name == "dive":
+			s = s.Items
+		case name == "oneof":
+			s.Enum = anyOf(strings.Fields(value))
+		case err != nil:
+		case name == "min" && kind == openapi.String:
+			s.MinLength = &bound
+		case name == "min" && kind == openapi.Integer:
+			s.Minimum = &bound
+		case name == "max" && kind == openapi.String:
+			s.MaxLength = &bound
+		case name == "max" && kind == openapi.Integer:
+			s.Maximum = &bound
+		case name == "max" && kind == openapi.Array:
+			s.MaxItems = &bound
+		}
+	}
+}
+
+// valueSchema describes what a struct is written as: all members are there but
+// those with omitempty.
+func valueSchema[T any](title, text string) *openapi.Schema {
+	return structSchema(title, text, reflect.TypeFor[T]())
+}
+
+func structSchema(title, text string, t reflect.Type) *openapi.Schema {
+	s := objectSchema(title, text)
+	for f := range t.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		property := kindSchema(f.Type)
+		property.Description = f.Tag.Get("doc")
+		if format := f.Tag.Get("format"); format != "" {
+			property.Format = format
+		}
+		addRuleBounds(property, f.Tag.Get("service"))
+		s.Properties = append(s.Properties, openapi.Property{Name: name, Schema: property})
+		if options == "" {
+			s.Required = append(s.Required, name)
+		}
+	}
+	return s
+}
