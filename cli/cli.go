@@ -64,6 +64,7 @@ type commands struct {
 	Move    moveCmd    `cmd:"" help:"Move everything to another database, on SQLite or PostgreSQL."`
 	Config  configCmd  `cmd:"" help:"Print the settings in force and where each is from, secrets masked."`
 	Routes  routesCmd  `cmd:"" help:"Print the routes of the API."`
+	Openapi openapiCmd `cmd:"" help:"Print the description of the API, for tools."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -164,6 +165,8 @@ func hideServerFlags(parser *kong.Kong) {
 			matters = []string{"database", "database-replicas", "backup-dir", "backup-every"}
 		case "migrate":
 			matters = append(matters, "backup-dir")
+		case "openapi": // what the description depends on
+			matters = []string{"public-url", "read-access", "auth-modes", "page-size", "max-page-size", "cors-origins"}
 		}
 		for _, flag := range command.Flags {
 			if flag.Group != nil && !slices.Contains(matters, flag.Name) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -69,6 +70,24 @@ func (routesCmd) Run(e *env) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Method, r.Path, door, r.Summary)
 	}
 	return w.Flush()
+}
+
+type openapiCmd struct {
+	config.Config `embed:""`
+}
+
+// Run prints the document that the server gives at /openapi.json.
+func (cmd *openapiCmd) Run(e *env) error {
+	if err := e.checked(&cmd.Config); err != nil {
+		return err
+	}
+	cmd.Derive()
+	document, err := json.MarshalIndent(routes.Document(cmd.Config), "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.stdout, "%s\n", document)
+	return err
 }
 
 type versionCmd struct{}

@@ -24,7 +24,7 @@ func NewAPITokenHandler(tokens *services.APITokenService, links Links) *APIToken
 
 // createAPITokenRequest is the body of POST /auth/tokens.
 type createAPITokenRequest struct {
-	Name        Opt[string]    `json:"name" validate:"required" service:"min=1,max=100"`
+	Name        Opt[string]    `json:"name" validate:"required" rules:"min=1,max=100"`
 	Permissions Opt[[]string]  `json:"permissions" validate:"max=50" nullable:"true"`
 	ExpiresAt   Opt[timestamp] `json:"expires_at" nullable:"true"`
 }

@@ -27,9 +27,9 @@ func NewAuthHandler(accounts *services.AccountService, sessions *services.Sessio
 
 // registerRequest is the body of POST /auth/register.
 type registerRequest struct {
-	Username Opt[string] `json:"username" validate:"required" service:"min=3,max=150" doc:"English letters, digits and @ . + - _, unlike any other name in more than case."`
-	Email    Opt[string] `json:"email" validate:"required" service:"max=254" format:"idn-email" doc:"Where the confirmation goes."`
-	Password Opt[string] `json:"password" validate:"required" service:"min=8,max=256" format:"password" doc:"Not one of the 20,000 most used, and without the name or the address in it."`
+	Username Opt[string] `json:"username" validate:"required" rules:"min=3,max=150" doc:"English letters, digits and @ . + - _, unlike any other name in more than case."`
+	Email    Opt[string] `json:"email" validate:"required" rules:"max=254" format:"idn-email" doc:"Where the confirmation goes."`
+	Password Opt[string] `json:"password" validate:"required" rules:"min=8,max=256" format:"password" doc:"Not one of the 20,000 most used, and without the name or the address in it."`
 }
 
 func (r *registerRequest) input() services.NewAccount {
@@ -73,7 +73,7 @@ type tokenResponse struct {
 // cookieResponse is what a login or a refresh answers where cookies carry the
 // tokens.
 type cookieResponse struct {
-	Mode      string `json:"mode" service:"oneof=one-cookie two-cookies" doc:"How the tokens are carried."`
+	Mode      string `json:"mode" rules:"oneof=one-cookie two-cookies" doc:"How the tokens are carried."`
 	ExpiresIn int64  `json:"expires_in" doc:"How many seconds the access token lasts."`
 }
 

@@ -55,18 +55,21 @@ var (
 		Text:     "The refresh token is spent by it. Within 10 seconds it gives the same pair again; later it ends the session.",
 		Body:     requestSchema[refreshRequest]("Refresh", "The refresh token, unless a cookie has it."),
 		Optional: true,
+		Cookies:  RefreshCookie,
 		Fails:    tokenFails,
 		Answers:  []Answer{ok("A new pair.", loginSchema, headerCookies)},
 	}
 	AuthVerify = Operation{
 		Body:     requestSchema[verifyRequest]("Verification", "The token to look at, unless a cookie has it."),
 		Optional: true,
+		Cookies:  AccessCookies,
 		Fails:    tokenFails,
-		Answers:  []Answer{ok("It would be taken now.", valueSchema[services.Claims]("Claims", "What a token says (RFC 7519, 4.1). Times are seconds since 1970."))},
+		Answers:  []Answer{ok("It would be taken now.", openapi.Of[services.Claims]("Claims", "What a token says (RFC 7519, 4.1). Times are seconds since 1970."))},
 	}
 	AuthLogout = Operation{
 		Body:     requestSchema[refreshRequest]("Refresh", "The refresh token, unless a cookie has it."),
 		Optional: true,
+		Cookies:  RefreshCookie | AccessCookies,
 		Fails:    tokenFails,
 		Answers:  []Answer{done("The session is ended. Cookies that it was in are taken away.", headerCookies)},
 	}
@@ -106,8 +109,8 @@ var (
 	loginSchema = &openapi.Schema{
 		Title: "SignedIn", Description: "Tokens, or that they are in cookies.",
 		OneOf: []*openapi.Schema{
-			valueSchema[tokenResponse]("Tokens", "A pair of tokens."),
-			valueSchema[cookieResponse]("CookieLogin", "A login whose tokens are in cookies."),
+			openapi.Of[tokenResponse]("Tokens", "A pair of tokens."),
+			openapi.Of[cookieResponse]("CookieLogin", "A login whose tokens are in cookies."),
 		},
 	}
 	resetFormSchema = formSchema("PasswordForm", "The form of the page.", "new_password", "repeated")

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"strings"
@@ -31,9 +32,20 @@ type Operation struct {
 	Guarded bool
 	// Paged says that a browser is shown a page in place of JSON, of errors too.
 	Paged bool
+	// Cookies says which cookies stand in for the token of the body.
+	Cookies Cookies
 	// Storeless says that nothing is asked of the store.
 	Storeless bool
 }
+
+// Cookies are kinds of cookies that carry tokens.
+type Cookies uint8
+
+// The kinds.
+const (
+	RefreshCookie Cookies = 1 << iota
+	AccessCookies
+)
 
 // Param is a parameter of the query string.
 type Param struct {
@@ -53,6 +65,14 @@ type Answer struct {
 	// Headers names what the answer has besides what all have.
 	Headers []string
 }
+
+const mediaJSON = "application/json"
+
+// MediaType gives the media type of the body.
+func (a Answer) MediaType() string { return cmp.Or(a.Type, mediaJSON) }
+
+// BodyMediaType gives the media type of what a request carries.
+func (o Operation) BodyMediaType() string { return cmp.Or(o.BodyType, mediaJSON) }
 
 // The headers that some answers have.
 const (

@@ -14,7 +14,7 @@ import (
 // changePasswordRequest is the body of POST /auth/password/change.
 type changePasswordRequest struct {
 	OldPassword Opt[string] `json:"old_password" validate:"required,min=1" format:"password"`
-	NewPassword Opt[string] `json:"new_password" validate:"required,min=1" service:"min=8,max=256" format:"password"`
+	NewPassword Opt[string] `json:"new_password" validate:"required,min=1" rules:"min=8,max=256" format:"password"`
 }
 
 // ChangePassword answers POST /auth/password/change.
@@ -33,7 +33,7 @@ func (h *AuthHandler) ChangePassword(c *gin.Context) error {
 // emailRequest is the body of POST /auth/activate/resend and
 // /auth/password/reset.
 type emailRequest struct {
-	Email Opt[string] `json:"email" validate:"required" service:"max=254" format:"idn-email"`
+	Email Opt[string] `json:"email" validate:"required" rules:"max=254" format:"idn-email"`
 }
 
 // Resend answers POST /auth/activate/resend, alike for all addresses.
@@ -63,7 +63,7 @@ func (h *AuthHandler) RequestReset(c *gin.Context) error {
 // confirmResetRequest is the body of POST /auth/password/reset/confirm.
 type confirmResetRequest struct {
 	Token       Opt[string] `json:"token" validate:"required,min=1" doc:"What the link ends with."`
-	NewPassword Opt[string] `json:"new_password" validate:"required,min=1" service:"min=8,max=256" format:"password"`
+	NewPassword Opt[string] `json:"new_password" validate:"required,min=1" rules:"min=8,max=256" format:"password"`
 }
 
 // ConfirmReset answers POST /auth/password/reset/confirm.

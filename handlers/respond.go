@@ -8,10 +8,11 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"dueto/openapi"
 	"dueto/services"
 )
 
-var contentJSON = []string{"application/json"}
+var contentJSON = []string{mediaJSON}
 
 // shortBody is within what net/http buffers before it sends headers.
 const shortBody = 1024
@@ -64,7 +65,7 @@ type detail struct {
 	Detail string `json:"detail" doc:"A sentence for people."`
 }
 
-var detailSchema = valueSchema[detail]("Detail", "An answer that is a sentence.")
+var detailSchema = openapi.Of[detail]("Detail", "An answer that is a sentence.")
 
 func noContent(c *gin.Context) error {
 	c.Writer.WriteHeader(http.StatusNoContent)

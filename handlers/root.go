@@ -2,6 +2,8 @@ package handlers
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -42,6 +44,11 @@ var (
 	HealthReady = Operation{
 		Answers: []Answer{ok("The store can be read and written.", statusSchema)},
 	}
+	DocumentRead = Operation{
+		Answers: []Answer{ok("An OpenAPI 3.1 document.", &openapi.Schema{
+			Type: openapi.Types{openapi.Object}, Required: []string{"openapi", "info", "paths"},
+		}, headerETag), unchanged()},
+	}
 	JWKSRead = Operation{
 		Text:      "The set is empty where the secret signs access tokens.",
 		Storeless: true,
@@ -50,7 +57,7 @@ var (
 )
 
 var (
-	statusSchema = valueSchema[statusResponse]("Status", "How the server is.")
+	statusSchema = openapi.Of[statusResponse]("Status", "How the server is.")
 	jwksSchema   = &openapi.Schema{
 		Title: "KeySet", Type: openapi.Types{openapi.Object}, AdditionalProperties: false, Required: []string{"keys"},
 		Properties: openapi.Properties{{Name: "keys", Schema: listSchema(jwkSchema, "")}},
@@ -78,6 +85,22 @@ func RootRead(names []string) Operation {
 	s.Required = names
 	return Operation{Answers: []Answer{ok("The URLs of the resources, by name.", s)}}
 }
+
+// Document answers GET /openapi.json.
+func Document(document []byte) Func {
+	sum := sha256.Sum256(document)
+	version := base64.RawURLEncoding.EncodeToString(sum[:12])
+	return func(c *gin.Context) error {
+		c.Writer.Header()["Cache-Control"] = documentCache
+		if notModified(c, version) {
+			return nil
+		}
+		return sendJSON(c, http.StatusOK, document)
+	}
+}
+
+// documentCache has caches ask whether it is still the same.
+var documentCache = []string{"no-cache"}
 
 // HealthHandler answers for those who watch the server.
 type HealthHandler struct {
@@ -112,10 +135,10 @@ func (h *HealthHandler) Ready(c *gin.Context) error {
 	return sendValue(c, http.StatusOK, statusResponse{"ready"})
 }
 
-// Options answers OPTIONS with what the path allows.
-func Options(allow string) Func {
+// Options answers OPTIONS with the methods of the path and what they take.
+func Options(allow string, metadata []byte) Func {
 	return func(c *gin.Context) error {
 		c.Header("Allow", allow)
-		return noContent(c)
+		return sendJSON(c, http.StatusOK, metadata)
 	}
 }

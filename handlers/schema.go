@@ -3,8 +3,6 @@ package handlers
 import (
 	"reflect"
 	"slices"
-	"strconv"
-	"strings"
 
 	"dueto/openapi"
 )
@@ -193,96 +191,18 @@ func merge(rules, said *openapi.Schema) *openapi.Schema {
 	return &s
 }
 
-// memberSchema describes a field of a request's struct by its tags. doc says
-// what it is; service and format have what only the service checks.
+// memberSchema describes a field of a request's struct by its tags. rules and
+// format have what only the service checks.
 func memberSchema(f reflect.StructField, m bodyMember) *openapi.Schema {
 	value, _ := f.Type.FieldByName("Value") // of an Opt
-	s := kindSchema(value.Type)
-	s.Description = f.Tag.Get("doc")
-	if format := f.Tag.Get("format"); format != "" {
-		s.Format = format
+	s := openapi.OfType(value.Type)
+	if value.Type == reflect.TypeFor[timestamp]() {
+		s = timeSchema("")
 	}
-	addRuleBounds(s, m.rules)
-	addRuleBounds(s, f.Tag.Get("service"))
+	s.Bound(m.rules)
+	s.Describe(f.Tag)
 	if m.nullable {
 		nullable(s)
-	}
-	return s
-}
-
-// kindSchema describes the JSON of a Go type.
-func kindSchema(t reflect.Type) *openapi.Schema {
-	switch {
-	case t == reflect.TypeFor[timestamp]():
-		return timeSchema("")
-	case t.Kind() == reflect.Pointer:
-		return kindSchema(t.Elem())
-	case t.Kind() == reflect.Bool:
-		return boolSchema("")
-	case t.Kind() == reflect.Int64 || t.Kind() == reflect.Int:
-		return integerSchema("")
-	case t.Kind() == reflect.Slice:
-		return listSchema(kindSchema(t.Elem()), "")
-	case t.Kind() == reflect.Map:
-		s := typed(openapi.Object, "")
-		s.AdditionalProperties = kindSchema(t.Elem())
-		return s
-	case t.Kind() == reflect.Struct:
-		return structSchema("", "", t)
-	default:
-		return textSchema("")
-	}
-}
-
-// addRuleBounds adds the bounds of a validator's rules.
-func addRuleBounds(s *openapi.Schema, rules string) {
-	for rule := range strings.SplitSeq(rules, ",") {
-		name, value, _ := strings.Cut(rule, "=")
-		bound, err := strconv.ParseInt(value, 10, 64)
-		kind := openapi.Null
-		if len(s.Type) > 0 {
-			kind = s.Type[0]
-		}
-		switch {
-		case name == "dive":
-			s = s.Items
-		case name == "oneof":
-			s.Enum = anyOf(strings.Fields(value))
-		case err != nil:
-		case name == "min" && kind == openapi.String:
-			s.MinLength = &bound
-		case name == "min" && kind == openapi.Integer:
-			s.Minimum = &bound
-		case name == "max" && kind == openapi.String:
-			s.MaxLength = &bound
-		case name == "max" && kind == openapi.Integer:
-			s.Maximum = &bound
-		case name == "max" && kind == openapi.Array:
-			s.MaxItems = &bound
-		}
-	}
-}
-
-// valueSchema describes what a struct is written as: all members are there but
-// those with omitempty.
-func valueSchema[T any](title, text string) *openapi.Schema {
-	return structSchema(title, text, reflect.TypeFor[T]())
-}
-
-func structSchema(title, text string, t reflect.Type) *openapi.Schema {
-	s := objectSchema(title, text)
-	for f := range t.Fields() {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		property := kindSchema(f.Type)
-		property.Description = f.Tag.Get("doc")
-		if format := f.Tag.Get("format"); format != "" {
-			property.Format = format
-		}
-		addRuleBounds(property, f.Tag.Get("service"))
-		s.Properties = append(s.Properties, openapi.Property{Name: name, Schema: property})
-		if options == "" {
-			s.Required = append(s.Required, name)
-		}
 	}
 	return s
 }

@@ -29,7 +29,7 @@ func NewUserHandler(users *services.UserService, cookies middleware.Cookies, lin
 type createUserRequest struct {
 	Username    Opt[string]   `json:"username" validate:"required"`
 	Email       Opt[string]   `json:"email" validate:"required"`
-	Password    Opt[string]   `json:"password" validate:"required" service:"min=8,max=256" format:"password" doc:"Not one of the 20,000 most used, and without the name or the address in it."`
+	Password    Opt[string]   `json:"password" validate:"required" rules:"min=8,max=256" format:"password" doc:"Not one of the 20,000 most used, and without the name or the address in it."`
 	IsActive    Opt[bool]     `json:"is_active"`
 	IsStaff     Opt[bool]     `json:"is_staff"`
 	Permissions Opt[[]string] `json:"permissions" validate:"max=50"`
@@ -95,7 +95,7 @@ var publicUserMembers = keyed([]member[userView]{
 // userMembers are what oneself and the staff see.
 var userMembers = append(publicUserMembers[:len(publicUserMembers):len(publicUserMembers)], keyed([]member[userView]{
 	{name: "email", schema: addressSchema("The e-mail address. One's own changes once the new one is confirmed."), append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
-	{name: "pending_email", schema: nullable(addressSchema("The next address, until it is confirmed. Sending null takes the wish back; anything else is ignored.")), append: func(b []byte, u *userView) []byte { return appendNonEmpty(b, u.User.PendingEmail) }},
+	{name: "pending_email", schema: nullable(formatted("idn-email", "The next address, until it is confirmed. Sending null takes the wish back; anything else is ignored.")), append: func(b []byte, u *userView) []byte { return appendNonEmpty(b, u.User.PendingEmail) }},
 	{name: "is_active", schema: withDefault(true, described("Whether it is confirmed and not deactivated. Staff change it.")), append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
 	{name: "is_staff", schema: withDefault(false, described("Whether it may do everything. Staff change it.")), append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
 	{name: "permissions", schema: withDefault([]string{}, listSchema(permissionSchema(), "What it may do beyond owning. Staff change it.")), append: func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},

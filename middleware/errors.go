@@ -40,16 +40,24 @@ var statuses = map[services.Code]int{
 	services.CodeInternal:         http.StatusInternalServerError,
 }
 
+// Status gives the status of a code.
+func Status(code services.Code) int {
+	if status, ok := statuses[code]; ok {
+		return status
+	}
+	return http.StatusInternalServerError
+}
+
 // Problem is the body of every error: RFC 9457's members, and those that
 // clients of Django REST Framework look for.
 type Problem struct {
 	Type      string          `json:"type"`
-	Title     string          `json:"title"`
+	Title     string          `json:"title" doc:"The status in words."`
 	Status    int             `json:"status"`
-	Detail    string          `json:"detail"`
-	Code      services.Code   `json:"code"`
-	Errors    services.Fields `json:"errors,omitempty"`
-	RequestID string          `json:"request_id"`
+	Detail    string          `json:"detail" doc:"A sentence for people."`
+	Code      services.Code   `json:"code" doc:"A word for programs."`
+	Errors    services.Fields `json:"errors,omitempty" doc:"What is wrong with which member or parameter."`
+	RequestID string          `json:"request_id" doc:"The same as in X-Request-Id."`
 }
 
 // Errors renders what the handlers behind it fail with.
@@ -77,10 +85,7 @@ func fail(c *gin.Context, log *slog.Logger, err error) {
 // error that brings a page is shown as one.
 func render(c *gin.Context, log *slog.Logger, err error) {
 	public := services.Public(err)
-	status, ok := statuses[public.Code]
-	if !ok {
-		status = http.StatusInternalServerError
-	}
+	status := Status(public.Code)
 	requestID := services.RequestID(c.Request.Context())
 	if status >= http.StatusInternalServerError {
 		log.Error("request failed", "request_id", requestID, "route", c.FullPath(), "code", public.Code, "error", public.Error())

@@ -36,7 +36,7 @@ func options(table []Route, route Route) Route {
 	}
 	return Route{
 		ID: route.ID + "_options", Method: http.MethodOptions, Path: route.Path, Access: access, Scope: services.AnyScope,
-		Handler: handlers.Options(allow(table, route.Path)), Summary: "Tell what the path allows",
+		Handler: handlers.Options(allow(table, route.Path), describe(table, route.Path)), Does: optionsDoes, Summary: "Tell what the path allows",
 	}
 }
 

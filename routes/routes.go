@@ -4,6 +4,7 @@ package routes
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -57,6 +58,7 @@ func throttled(c config.Config) bool { return c.Throttle == "on" }
 // app holds the handlers that the table names.
 type app struct {
 	root      handlers.Func
+	document  handlers.Func
 	jwks      handlers.Func
 	health    *handlers.HealthHandler
 	auth      *handlers.AuthHandler
@@ -102,6 +104,11 @@ func New(d Deps) (http.Handler, error) {
 		tasks: handlers.NewTaskHandler(svc.Tasks, links, paging),
 	}
 	a.root = handlers.Root(resources(a.table(), links))
+	document, err := json.Marshal(Document(d.Config))
+	if err != nil {
+		return nil, fmt.Errorf("describe the API: %w", err)
+	}
+	a.document = handlers.Document(append(document, '\n'))
 
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()

@@ -44,22 +44,22 @@ const (
 // own. Times are whole seconds since 1970; a time written as anything but an
 // integer is not one of ours.
 type Claims struct {
-	Issuer    string           `json:"iss"`
+	Issuer    string           `json:"iss" doc:"The public URL of the server."`
 	Audience  jwt.ClaimStrings `json:"aud"`
-	Subject   string           `json:"sub"`
-	IssuedAt  int64            `json:"iat"`
-	ExpiresAt int64            `json:"exp"`
-	NotBefore int64            `json:"nbf"`
-	ID        string           `json:"jti"`
-	TokenType TokenKind        `json:"token_type"`
-	UserID    int64            `json:"user_id"`
+	Subject   string           `json:"sub" doc:"The number of the account, as text."`
+	IssuedAt  int64            `json:"iat" doc:"When it was made."`
+	ExpiresAt int64            `json:"exp" doc:"When it ends."`
+	NotBefore int64            `json:"nbf" doc:"From when on it is good."`
+	ID        string           `json:"jti" doc:"The id of the token."`
+	TokenType TokenKind        `json:"token_type" doc:"What it is for: access or refresh."`
+	UserID    int64            `json:"user_id" doc:"The number of the account."`
 	Username  string           `json:"username"`
 	// SessionID is set on access and refresh tokens.
-	SessionID int64 `json:"sid,omitempty"`
+	SessionID int64 `json:"sid,omitempty" doc:"The number of the session."`
 	// Permissions are for clients to read; the server asks the database.
-	Permissions *[]string `json:"perms,omitempty"`
+	Permissions *[]string `json:"perms,omitempty" doc:"What the account may do beyond owning, in access tokens."`
 	// Generation numbers the refresh tokens of a session.
-	Generation int64 `json:"gen,omitempty"`
+	Generation int64 `json:"gen,omitempty" doc:"Counts the refresh tokens of the session."`
 	// State is a fingerprint of the account that the token was made for.
 	State string `json:"state,omitempty"`
 	// Mailed is set on a link that goes by mail, where scanners follow links.

@@ -41,6 +41,7 @@ var cliCommands = map[string][]string{
 	"keys list":       nil,
 	"move":            {"from", "to", "quiet"},
 	"keys adopt":      {"yes"},
+	"openapi":         {"public-url", "read-access", "auth-modes", "page-size", "max-page-size", "cors-origins"},
 }
 
 func matches(pattern, text string) (list []string) {
@@ -79,7 +80,7 @@ func TestCLI_EachCommandsHelpNamesItsFlags(t *testing.T) {
 		switch command {
 		case "serve", "config", "check":
 			want = append(want, every...)
-		case "routes", "version", "keys generate":
+		case "routes", "version", "openapi", "keys generate":
 		case "backup", "restore", "doctor":
 			want = append(want, "database")
 		case "migrate":

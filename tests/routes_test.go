@@ -19,7 +19,7 @@ import (
 // openRoutes are those that answer without a credential. Every other route has
 // to refuse, and so does each that is added and not named here.
 var openRoutes = []string{
-	"GET /", "GET /healthz", "GET /readyz", "GET /.well-known/jwks.json",
+	"GET /", "GET /healthz", "GET /readyz", "GET /.well-known/jwks.json", "GET /openapi.json",
 	"POST /auth/register", "GET /auth/activate/:token", "POST /auth/activate/:token", "POST /auth/activate/resend",
 	"POST /auth/login", "POST /auth/refresh", "POST /auth/verify", "POST /auth/logout",
 	"GET /auth/email/confirm/:token", "POST /auth/email/confirm/:token", "POST /auth/password/reset", "POST /auth/password/reset/confirm",
@@ -179,8 +179,8 @@ func TestOptions_GivesAllowOnEveryPath(t *testing.T) {
 	a := newApp(t)
 	for pattern, methods := range routeAllows() {
 		for _, path := range []string{routePath(pattern, 1), routeWithSlash(routePath(pattern, 1))} {
-			r := a.do("OPTIONS", path, nil).want(http.StatusNoContent)
-			if got := routeAllow(r); !slices.Equal(got, methods) || len(r.Body) != 0 {
+			r := a.do("OPTIONS", path, nil).want(http.StatusOK)
+			if got := routeAllow(r); !slices.Equal(got, methods) {
 				t.Errorf("OPTIONS %s allows %v, want %v", path, got, methods)
 			}
 		}
@@ -242,7 +242,7 @@ func TestRoot_ListsAbsoluteURLsThatResolve(t *testing.T) {
 		if r := boss.do("GET", path, nil); r.Status == http.StatusNotFound || r.Status >= 500 {
 			t.Errorf("%s: GET %s gives %d", name, path, r.Status)
 		}
-		a.do("OPTIONS", path, nil).want(http.StatusNoContent)
+		a.do("OPTIONS", path, nil).want(http.StatusOK)
 	}
 }
 
@@ -341,7 +341,7 @@ func TestSecurityHeaders_AreOnEveryKindOfAnswer(t *testing.T) {
 		for _, r := range []*response{
 			a.do("GET", "/", nil).want(200), a.do("GET", "/healthz", nil).want(200), a.do("GET", "/tasks", nil).want(200),
 			alice.do("POST", "/tasks", map[string]any{"title": "Two"}).want(201), alice.do("DELETE", "/tasks/2", nil).want(204),
-			a.do("OPTIONS", "/tasks", nil).want(204), a.do("GET", "/tasks/1", nil, header{"If-None-Match", etag}).want(304),
+			a.do("OPTIONS", "/tasks", nil).want(200), a.do("GET", "/tasks/1", nil, header{"If-None-Match", etag}).want(304),
 			alice.do("POST", "/tasks", "{").want(400), alice.do("POST", "/tasks", "x", header{"Content-Type", "text/plain"}).want(415),
 			alice.do("POST", "/tasks", strings.Repeat(" ", 2<<20)).want(413),
 			a.do("GET", "/tasks", nil, bearer("bad")).want(401), a.do("POST", "/tasks", nil).want(401),
@@ -371,8 +371,12 @@ func TestCORS_LetsTheListedOriginsInOnly(t *testing.T) {
 	a := newApp(t, func(c *config.Config) { c.CORSOrigins = []string{friend} })
 	closed := newApp(t)
 	preflight := func(a *app, origin, method string) http.Header {
+		status := http.StatusNoContent
+		if a == closed { // it knows of none, and takes it for a question like any other
+			status = http.StatusOK
+		}
 		return a.do("OPTIONS", "/tasks/1", nil, header{"Origin", origin}, header{"Access-Control-Request-Method", method},
-			header{"Access-Control-Request-Headers", "authorization,content-type,if-match"}).want(http.StatusNoContent).Header
+			header{"Access-Control-Request-Headers", "authorization,content-type,if-match"}).want(status).Header
 	}
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		h := preflight(a, friend, method)

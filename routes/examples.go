@@ -1,0 +1,77 @@
+package routes
+
+import (
+	_ "embed"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"dueto/openapi"
+	"dueto/services"
+)
+
+// recordedExamples are requests to a server and its answers; a test makes them
+// anew, and compares. Tokens in them are cut short.
+//
+//go:embed examples.json
+var recordedExamples []byte
+
+// exampleURL is the public URL of the server that was recorded.
+const exampleURL = "http://127.0.0.1:8000"
+
+// example is a request that was really made, by the operation that it is of.
+type example struct {
+	ID      string          `json:"id"`
+	Name    string          `json:"name"`
+	Request json.RawMessage `json:"request,omitempty"`
+	Status  int             `json:"status"`
+	Answer  json.RawMessage `json:"answer,omitempty"`
+	Code    services.Code   `json:"code,omitempty"` // of a refusal
+}
+
+type examples []example
+
+// readExamples gives the examples as a server at a URL would have them.
+func readExamples(base string) (list examples) {
+	quoted, err := json.Marshal(base)
+	if err != nil {
+		panic(err) // of a text: cannot fail
+	}
+	text := strings.ReplaceAll(string(recordedExamples), exampleURL, strings.Trim(string(quoted), `"`))
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		panic("examples.json: " + err.Error()) // a file of ours
+	}
+	return list
+}
+
+// requests gives the bodies that an operation was asked with, by name.
+func (list examples) requests(id string) map[string]openapi.Example {
+	return list.pick(func(e example) (json.RawMessage, bool) { return e.Request, e.ID == id && e.Code == "" })
+}
+
+// answers gives what an operation answered under a status.
+func (list examples) answers(id string, status int) map[string]openapi.Example {
+	return list.pick(func(e example) (json.RawMessage, bool) {
+		return e.Answer, e.ID == id && e.Status == status && e.Code == ""
+	})
+}
+
+// refusals gives refusals with any of some codes.
+func (list examples) refusals(codes []services.Code) map[string]openapi.Example {
+	return list.pick(func(e example) (json.RawMessage, bool) {
+		return e.Answer, e.Code != "" && slices.Contains(codes, e.Code)
+	})
+}
+
+func (list examples) pick(choose func(example) (json.RawMessage, bool)) map[string]openapi.Example {
+	var found map[string]openapi.Example
+	for _, e := range list {
+		if value, ok := choose(e); ok && value != nil {
+			if found == nil {
+				found = map[string]openapi.Example{}
+			}
+			found[e.Name] = openapi.Example{Value: value}
+		}
+	}
+	return found
+}

@@ -1,0 +1,212 @@
+package routes
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"dueto/handlers"
+	"dueto/middleware"
+	"dueto/openapi"
+	"dueto/services"
+)
+
+// refusals gives the codes that a route is refused with, by status. They follow
+// from its doors, and from what its handler takes.
+func (d *describer) refusals(route Route) map[int][]services.Code {
+	all := map[int][]services.Code{}
+	add := func(codes ...services.Code) {
+		for _, code := range codes {
+			status := middleware.Status(code)
+			if !slices.Contains(all[status], code) {
+				all[status] = append(all[status], code)
+			}
+		}
+	}
+	does, authenticated := route.Does, route.Access != Credentials
+	add(services.CodeInternal)
+	add(does.Fails...)
+	if !handlers.TakesAny(does.Query) || does.Body != nil {
+		add(services.CodeInvalid, services.CodeMalformed)
+	}
+	if does.Body != nil {
+		add(services.CodeTooLarge, services.CodeUnsupportedMedia)
+	}
+	if authenticated {
+		add(services.CodeTokenExpired, services.CodeTokenNotValid, services.CodeUserInactive)
+	}
+	if route.Access == SignedIn || (route.Access == Reader && d.closed()) {
+		add(services.CodeNotAuthenticated)
+	}
+	if authenticated && route.Scope != services.AnyScope {
+		add(services.CodePermissionDenied)
+	}
+	if unsafe(route.Method) {
+		add(services.CodeCSRF)
+	}
+	if strings.Contains(route.Path, ":id") && route.Method != http.MethodOptions {
+		add(services.CodeNotFound)
+	}
+	if does.Guarded {
+		add(services.CodePrecondition)
+	}
+	if route.Rate != services.RateExempt {
+		add(services.CodeThrottled)
+	}
+	if !does.Storeless && (authenticated || route.Method != http.MethodOptions) {
+		add(services.CodeBusy, services.CodeStorage, services.CodeTimeout)
+	}
+	for status := range all {
+		slices.Sort(all[status])
+	}
+	return all
+}
+
+// refusal gives a refusal, which is described once for all routes that have it.
+func (d *describer) refusal(route Route, status int, codes []services.Code) openapi.Response {
+	name := refusalName(codes)
+	switch {
+	case route.Method == http.MethodHead:
+		name += "Head"
+	case asPage(route):
+		name += "Page"
+	}
+	if _, known := d.parts.Responses[name]; !known {
+		r := openapi.Response{Description: http.StatusText(status) + ": " + strings.Join(meanings(codes), "; ") + ".", Headers: headerRefs(refusalHeaders(status))}
+		if route.Method != http.MethodHead {
+			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: problemSchema(status, codes), Examples: d.examples.refusals(codes)}}
+			if asPage(route) {
+				r.Content[mediaHTML] = page
+			}
+		}
+		d.parts.Responses[name] = r
+	}
+	return openapi.Response{Ref: "#/components/responses/" + name}
+}
+
+var page = openapi.Media{Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Description: "A page for people."}}
+
+// refusalNames are of refusals with several codes.
+var refusalNames = map[string]string{
+	"invalid malformed": "Invalid",
+	"not_authenticated token_expired token_not_valid user_inactive": "Unauthorized",
+	"token_expired token_not_valid user_inactive":                   "TokenRefused",
+	"csrf_failed permission_denied":                                 "Forbidden",
+	"busy storage_unavailable timeout":                              "Unavailable",
+}
+
+// refusalName names a refusal by its codes.
+func refusalName(codes []services.Code) string {
+	words := make([]string, len(codes))
+	for i, code := range codes {
+		words[i] = string(code)
+	}
+	if name := refusalNames[strings.Join(words, " ")]; name != "" {
+		return name
+	}
+	var name strings.Builder
+	for _, part := range strings.FieldsFunc(strings.Join(words, "_or_"), func(r rune) bool { return r == '_' }) {
+		name.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return name.String()
+}
+
+// meaning says what a code means.
+var meaning = map[services.Code]string{
+	services.CodeInvalid:          "a member or parameter is wrong, see `errors`",
+	services.CodeMalformed:        "the body is not JSON, the query string not well-formed, or there are two credentials",
+	services.CodeNotAuthenticated: "there is no credential",
+	services.CodeTokenNotValid:    "the token is not good",
+	services.CodeTokenExpired:     "the token's time is over",
+	services.CodeUserInactive:     "the account was deactivated or deleted",
+	services.CodeNoActiveAccount:  "the login failed, whatever the reason",
+	services.CodePermissionDenied: "one may not do that, or the API token lacks the word for it",
+	services.CodeNotFound:         "there is no such thing, or one may not see it",
+	services.CodeAlreadyActive:    "the link was used",
+	services.CodeConflict:         "the state of things forbids it",
+	services.CodeCSRF:             "by cookie and without the right `X-CSRFToken`, or sent by a page of another origin",
+	services.CodePrecondition:     "it changed since it was read",
+	services.CodeTooLarge:         "the body is over 1 MiB",
+	services.CodeUnsupportedMedia: "the body is of another type",
+	services.CodeThrottled:        "too many requests, or too many failures",
+	services.CodeBusy:             "too many ask for the same just now",
+	services.CodeStorage:          "the store is away",
+	services.CodeTimeout:          "it took too long",
+	services.CodeInternal:         "a defect, which the log has under the request's id",
+}
+
+func meanings(codes []services.Code) []string {
+	list := make([]string, len(codes))
+	for i, code := range codes {
+		list[i] = "`" + string(code) + "`, " + meaning[code]
+	}
+	return list
+}
+
+// problemSchema describes the body of a refusal with some codes.
+func problemSchema(status int, codes []services.Code) *openapi.Schema {
+	s := openapi.Of[middleware.Problem]("", "What went wrong (RFC 9457).")
+	all := s.Properties
+	s.Properties = nil
+	for _, p := range all {
+		switch p.Name {
+		case "type":
+			p.Schema.Const = "about:blank"
+		case "title":
+			p.Schema.Const = http.StatusText(status)
+		case "status":
+			p.Schema.Const = status
+		case "code":
+			for _, code := range codes {
+				p.Schema.Enum = append(p.Schema.Enum, code)
+			}
+		case "errors":
+			if !slices.Contains(codes, services.CodeInvalid) {
+				continue
+			}
+		}
+		s.Properties = append(s.Properties, p)
+	}
+	return s
+}
+
+// everywhere are the headers of every answer.
+var everywhere = []string{"Cache-Control", "Vary", "X-Request-Id"}
+
+func refusalHeaders(status int) []string {
+	names := slices.Clone(everywhere)
+	switch status {
+	case http.StatusUnauthorized:
+		names = append(names, "WWW-Authenticate")
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		names = append(names, "Retry-After")
+	}
+	return names
+}
+
+func headerRefs(names []string) map[string]openapi.Header {
+	refs := map[string]openapi.Header{}
+	for _, name := range names {
+		refs[name] = openapi.Header{Ref: "#/components/headers/" + name}
+	}
+	return refs
+}
+
+// headers describes the headers of answers.
+func headers() map[string]openapi.Header {
+	text := &openapi.Schema{Type: openapi.Types{openapi.String}}
+	number := &openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(0))}
+	return map[string]openapi.Header{
+		"Allow":            {Schema: text, Required: true, Description: "The methods of the path."},
+		"Cache-Control":    {Schema: text, Required: true, Description: "`no-store` where somebody was signed in, and of errors; else `no-cache`: what anybody may read can be kept, and asked for anew with `If-None-Match`."},
+		"ETag":             {Schema: text, Required: true, Description: "The version, for `If-None-Match` and `If-Match`."},
+		"Link":             {Schema: text, Description: "Where the neighbours of the page are: `rel=\"next\"` and `rel=\"prev\"` (RFC 8288)."},
+		"Location":         {Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Format: "uri"}, Required: true, Description: "Where the new resource is."},
+		"Retry-After":      {Schema: number, Description: "After how many seconds to try again."},
+		"Set-Cookie":       {Schema: text, Description: "Cookies that carry tokens, or that take them away."},
+		"Vary":             {Schema: text, Required: true, Description: "The request's headers that the answer depends on."},
+		"WWW-Authenticate": {Schema: text, Required: true, Description: "`Bearer`, with `error=\"invalid_token\"` where a token was sent and refused (RFC 6750)."},
+		"X-Request-Id":     {Schema: text, Required: true, Description: "The id of the request, which the log has too."},
+		"X-Total-Count":    {Schema: number, Description: "How many there are in all, with `count=exact`."},
+	}
+}
