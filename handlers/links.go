@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,7 +77,7 @@ func looksOnly(c *gin.Context) bool {
 }
 
 func (h *AuthHandler) sendConfirmation(c *gin.Context, what confirmation, done bool, err error) error {
-	c.Writer.Header().Add("Vary", "Accept")
+	varyByAccept(c)
 	sentence, button := what.done, ""
 	if !done {
 		sentence, button = what.post, what.button
@@ -123,6 +124,14 @@ func (e pageError) Unwrap() error { return e.error }
 
 // Page gives the page and its Content-Security-Policy.
 func (e pageError) Page() (page []byte, policy string) { return e.page, e.policy }
+
+// varyByAccept says that the answer follows the Accept header, where that is not
+// said already.
+func varyByAccept(c *gin.Context) {
+	if h := c.Writer.Header(); !slices.Contains(h["Vary"], "Accept") {
+		h.Add("Vary", "Accept")
+	}
+}
 
 // wantsHTML reports whether a person in a browser is asking.
 func wantsHTML(c *gin.Context) bool {

@@ -34,6 +34,8 @@ type Operation struct {
 	Paged bool
 	// Cookies says which cookies stand in for the token of the body.
 	Cookies Cookies
+	// Plain says that no page shows the answer, whatever a client likes better.
+	Plain bool
 	// Storeless says that nothing is asked of the store.
 	Storeless bool
 }

@@ -111,7 +111,7 @@ func (h *AuthHandler) ResetByForm(c *gin.Context) error {
 // sendReset says how a reset stands, to people and to programs. What is wrong
 // with a password is said beside the form.
 func (h *AuthHandler) sendReset(c *gin.Context, people, programs string, form bool, err error) error {
-	c.Writer.Header().Add("Vary", "Accept")
+	varyByAccept(c)
 	switch {
 	case err != nil && wantsHTML(c):
 		var invalid *services.Error

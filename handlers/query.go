@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -45,6 +46,8 @@ func CheckQuery(params []Param) Func {
 		for name, list := range values {
 			switch {
 			case fields.Full():
+			case name == "format" && c.Request.Method == http.MethodGet && !slices.Contains(known, name):
+				fields.Add(name, "Give json or html, once.")
 			case !slices.Contains(known, name):
 				fields.Add(clip(strings.ToValidUTF8(name, "\ufffd")), unknown("There is no such parameter", name, known))
 			case len(list) > 1:

@@ -56,6 +56,12 @@ var (
 // NoStore marks answers that carry a token or are personal.
 func NoStore(c *gin.Context) { c.Writer.Header()["Cache-Control"] = noStore }
 
+// Given reports whether a request brings a credential, whether or not it is good.
+func (ck Cookies) Given(r *http.Request) bool {
+	_, given, err := ck.credential(r)
+	return given || err != nil
+}
+
 // credential takes the token out of the Authorization field or, where there is
 // none, out of a cookie.
 func (ck Cookies) credential(r *http.Request) (services.Credential, bool, error) {

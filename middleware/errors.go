@@ -122,9 +122,7 @@ func page(h http.Header, err error) (body []byte, ok bool) {
 		return nil, false
 	}
 	body, policy := shown.Page()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "same-origin")
+	setPage(h, policy)
 	return body, true
 }
 

@@ -78,6 +78,18 @@ func shadowed(table []Route) []Route {
 // gives "" where there is no such path. The router's own answer mixes up paths
 // of which one is a pattern that fits the other.
 func methodsOf(table []Route, prefix string) func(path string) string {
+	pattern := patternOf(table, prefix)
+	return func(path string) string {
+		if found := pattern(path); found != "" {
+			return allow(table, found)
+		}
+		return ""
+	}
+}
+
+// patternOf gives a function that finds the path of the table that a request's
+// path is one of, or gives "".
+func patternOf(table []Route, prefix string) func(path string) string {
 	return func(path string) string {
 		path, ok := strings.CutPrefix(path, prefix)
 		if !ok || strings.Contains(path, "//") {
@@ -89,10 +101,10 @@ func methodsOf(table []Route, prefix string) func(path string) string {
 		found := ""
 		for _, route := range table {
 			if route.Path == path || (path == "" && route.Path == "/") {
-				return allow(table, route.Path)
+				return route.Path
 			}
 			if fits(route.Path, path) {
-				found = allow(table, route.Path)
+				found = route.Path
 			}
 		}
 		return found

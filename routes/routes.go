@@ -60,6 +60,7 @@ type app struct {
 	root      handlers.Func
 	document  handlers.Func
 	jwks      handlers.Func
+	asset     handlers.Func
 	health    *handlers.HealthHandler
 	auth      *handlers.AuthHandler
 	apiTokens *handlers.APITokenHandler
@@ -92,11 +93,14 @@ func New(d Deps) (http.Handler, error) {
 	prefix := public.Path // decoded, as the router matches
 	links := handlers.NewLinks(d.site())
 	cookies := middleware.Cookies{Path: cmp.Or(public.EscapedPath(), "/"), Secure: public.Scheme == "https", Modes: d.Config.AuthModes}
+	assets := web.NewAssets()
+	pages := web.NewPages(assets, d.site())
 	paging := handlers.Paging{Default: d.Config.PageSize, Max: d.Config.MaxPageSize}
 	a := &app{
 		jwks:   handlers.JWKS(svc.Keys.JWKS),
+		asset:  handlers.Asset(assets.Read),
 		health: handlers.NewHealthHandler(d.Store.Ready, d.Draining),
-		auth:   handlers.NewAuthHandler(svc.Accounts, svc.Sessions, cookies, links, web.NewPages()),
+		auth:   handlers.NewAuthHandler(svc.Accounts, svc.Sessions, cookies, links, pages),
 
 		apiTokens: handlers.NewAPITokenHandler(svc.APITokens, links),
 
@@ -126,6 +130,8 @@ func New(d Deps) (http.Handler, error) {
 		middleware.AccessLog(d.Logger),
 		middleware.Recover(d.Logger),
 		middleware.SecureHeaders(public.Scheme == "https"),
+		middleware.Browse(newBrowser(a.table(), pages, cookies, public).show, plain(a.table(), prefix)...),
+		middleware.Recover(d.Logger), // again, so that a page shows what it answers
 		middleware.Errors(d.Logger),
 		middleware.Throttle(throttle, services.RateOverall, exempt(a.table(), prefix)...),
 		crossOrigin,

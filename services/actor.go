@@ -8,8 +8,9 @@ import (
 
 // Actor is who asks. The zero Actor is nobody in particular.
 type Actor struct {
-	UserID int64
-	Staff  bool
+	UserID   int64
+	Username string
+	Staff    bool
 	// Permissions are the words granted beyond owning; see Permissions().
 	Permissions []string
 	// SessionID is the login behind the request; 0 where an API token is.
@@ -71,7 +72,7 @@ func (a Actor) CheckScope(word string) error {
 // actorOf makes the actor of a signed-in request.
 func actorOf(u models.User) Actor {
 	return Actor{
-		UserID: u.ID, Staff: u.IsStaff, Permissions: stringList(u.Permissions),
+		UserID: u.ID, Username: u.Username, Staff: u.IsStaff, Permissions: stringList(u.Permissions),
 		Recent: u.WroteAgo.Valid && u.WroteAgo.Int64 < ownWritesFor.Microseconds(),
 		noted:  u.WroteAgo.Valid && u.WroteAgo.Int64 < ownWritesNoted.Microseconds(),
 	}

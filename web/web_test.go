@@ -1,0 +1,183 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+
+	"dueto/openapi"
+)
+
+func TestShellWord_IsReadBackByAShell(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "plain", "http://127.0.0.1:8000/tasks", "a b", "it's", "''", "'", `"`, `\`, "$HOME", "$(id)", "`id`", "a;b", "a&b", "a|b", "!x", "~", "#x", "*", "?", "[a]", "{a,b}",
+		"-n", "line\nline", "tab\t", "ü€", "%20", "<>", "(x)",
+	} {
+		got, err := exec.Command("sh", "-c", "printf %s "+shellWord(text)).Output()
+		if text == "-n" { // printf prints it as it is
+			got, err = exec.Command("sh", "-c", "printf %s x"+shellWord(text)).Output()
+			got = bytes.TrimPrefix(got, []byte("x"))
+		}
+		if err != nil || string(got) != text {
+			t.Errorf("%q is quoted as %s, and read as %q: %v", text, shellWord(text), got, err)
+		}
+	}
+}
+
+func TestEscapeURL_LeavesNothingThatIsNotOfAURL(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"a=1&b=%20+c": "a=1&b=%20+c", "a b": "a%20b", "<>\"": "%3C%3E%22", "[1-3]{a,b}": "%5B1-3%5D%7Ba,b%7D", "ü": "%C3%BC", "\xff\x00\n": "%FF%00%0A",
+		`\|^` + "`": "%5C%7C%5E%60", "it's": "it's", "%zz": "%zz",
+	} {
+		if got := escapeURL(raw); got != want {
+			t.Errorf("%q becomes %q, want %q", raw, got, want)
+		}
+	}
+}
+
+func TestHighlight_CutsButChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := NewPages(NewAssets(), "http://dueto.test/api")
+	for _, body := range []string{
+		`{}`, `[]`, `null`, `"x"`, `-1.5e+10`, `true`, `{"a":[1,2,{"b":"c\"d\\"}],"e":null,"f":false,"":"","g":"{[:,]}"}`, `{"a":"\u003cb\u003e\ud83d\ude00","b":"ü\u2028"}`,
+		"[12345678901234567890,1.0,1e5]", `[[],[[]],{}]`, "\"a:b\"\n", `{"url":"http://dueto.test/api/tasks/1"}`,
+	} {
+		var want bytes.Buffer
+		if err := json.Indent(&want, bytes.TrimSpace([]byte(body)), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		var got strings.Builder
+		for _, piece := range p.highlight([]byte(body)) {
+			got.WriteString(piece.Text)
+			if single := piece.Class != ""; single && !json.Valid([]byte(piece.Text)) {
+				t.Errorf("%s has the piece %q of class %s", body, piece.Text, piece.Class)
+			}
+		}
+		if got.String() != want.String() {
+			t.Errorf("%s is shown as %s", body, got.String())
+		}
+	}
+	spans := p.highlight([]byte(`{"k":["s",1,true,"http://dueto.test/api/tasks/1"]}`))
+	want := map[string]span{
+		`"k"`: {Class: "key"}, `"s"`: {Class: "string"}, `1`: {Class: "number"}, `true`: {Class: "word"},
+		`"http://dueto.test/api/tasks/1"`: {Class: "string", Href: "/api/tasks/1"},
+	}
+	for _, piece := range spans {
+		if w, ok := want[piece.Text]; ok {
+			delete(want, piece.Text)
+			if w.Text = piece.Text; w != piece {
+				t.Errorf("%s is %+v", piece.Text, piece)
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("%v are not shown", want)
+	}
+	if got := p.highlight([]byte("{not JSON\xff")); len(got) != 1 || got[0].Text != "{not JSON\ufffd" {
+		t.Errorf("what is no JSON is shown as %v", got)
+	}
+}
+
+func TestLocal_TakesOwnURLsOnly(t *testing.T) {
+	t.Parallel()
+	for site, prefix := range map[string]string{"https://dueto.test": "", "https://dueto.test/a%20b": "/a%20b"} {
+		p := NewPages(NewAssets(), site)
+		for rest, want := range map[string]string{
+			"": "/", "/": "/", "/tasks": "/tasks", "/tasks?a=b&c=%20#d": "/tasks?a=b&c=%20#d", "x": "", "//evil": "", `/\evil`: "", "/\t/evil": "", "/ü": "", "/a b": "", "/a\\b": "",
+			":8000/": "", "@evil/": "", ".evil/": "",
+		} {
+			if want != "" {
+				want = prefix + want
+			}
+			if got := p.local(site + rest); got != want {
+				t.Errorf("%q leads to %q, want %q", site+rest, got, want)
+			}
+		}
+		for _, other := range []string{"", "/tasks", "http://dueto.test/tasks", "javascript:alert(1)", "https://DUETO.test/tasks", " " + site + "/"} {
+			if got := p.local(other); got != "" {
+				t.Errorf("%q leads to %q", other, got)
+			}
+		}
+	}
+}
+
+func TestNewForm_MakesAFieldOfEachKindOfSchema(t *testing.T) {
+	t.Parallel()
+	types := func(list ...string) openapi.Types { return list }
+	body := &openapi.Schema{Type: types(openapi.Object), Required: []string{"title"}, Properties: openapi.Properties{
+		{Name: "id", Schema: &openapi.Schema{Type: types(openapi.Integer), ReadOnly: true}},
+		{Name: "title", Schema: &openapi.Schema{Type: types(openapi.String), MinLength: new(int64(1)), MaxLength: new(int64(100))}},
+		{Name: "text", Schema: &openapi.Schema{Title: "Words", Type: types(openapi.String), MaxLength: new(int64(201))}},
+		{Name: "due_to", Schema: &openapi.Schema{Type: types(openapi.String, openapi.Null), Format: "date-time"}},
+		{Name: "level", Schema: &openapi.Schema{Type: types(openapi.Integer), Minimum: new(int64(0)), Maximum: new(int64(4)), Default: 2}},
+		{Name: "done", Schema: &openapi.Schema{Type: types(openapi.Boolean)}},
+		{Name: "seen", Schema: &openapi.Schema{Type: types(openapi.String, openapi.Null), Enum: []any{"a", "b", nil}}},
+		{Name: "tags", Schema: &openapi.Schema{Type: types(openapi.Array), MaxItems: new(int64(20)), Items: &openapi.Schema{Type: types(openapi.String)}}},
+		{Name: "ids", Schema: &openapi.Schema{Type: types(openapi.Array), Items: &openapi.Schema{Type: types(openapi.Integer)}}},
+		{Name: "rest", Schema: &openapi.Schema{Type: types(openapi.Object)}},
+		{Name: "password", Schema: &openapi.Schema{Type: types(openapi.String), Format: "password"}},
+	}}
+	object := map[string]json.RawMessage{}
+	const shown = `{"id":1,"title":"a\nb","text":"<b>","due_to":null,"level":0,"done":false,"seen":"b","tags":["x","y z"],"ids":[1,9223372036854775807],"rest":{"a":[1]}}`
+	if err := json.Unmarshal([]byte(shown), &object); err != nil {
+		t.Fatal(err)
+	}
+	type brief struct {
+		kind, element, value string
+		null                 bool
+	}
+	briefs := func(v formView) map[string]brief {
+		found := map[string]brief{}
+		for _, f := range v.Fields {
+			b := brief{f.Kind, f.Type, f.Value, f.Null}
+			switch {
+			case len(f.Options) > 0:
+				b.element, b.value = "select", "nothing"
+				for _, o := range f.Options {
+					if o.Selected {
+						b.value = o.Value
+					}
+				}
+			case f.Rows > 0:
+				b.element = "textarea"
+			}
+			found[f.Name] = b
+		}
+		return found
+	}
+	changed := newForm(Form{Method: "PATCH", Body: body}, "/things/1", `"v1"`, object)
+	want := map[string]brief{
+		"title": {"text", "textarea", "a\nb", false}, "text": {"text", "textarea", "<b>", false}, "due_to": {"time", "text", "", true}, "level": {"integer", "number", "0", false},
+		"done": {"boolean", "select", "false", false}, "seen": {"text", "select", "b", false}, "tags": {"texts", "textarea", "x\ny z", false},
+		"ids": {"integers", "textarea", "1\n9223372036854775807", false}, "rest": {"json", "textarea", `{"a":[1]}`, false}, "password": {"text", "password", "", false},
+	}
+	if got := briefs(changed); !reflect.DeepEqual(got, want) || changed.ETag != `"v1"` {
+		t.Errorf("PATCH has %v, want %v", got, want)
+	}
+	made := newForm(Form{Method: "POST", Body: body}, "/things", "", object)
+	fresh := map[string]brief{
+		"title": {"text", "text", "", false}, "text": {"text", "textarea", "", false}, "due_to": {"time", "text", "", false}, "level": {"integer", "number", "", false},
+		"done": {"boolean", "select", "", false}, "seen": {"text", "select", "", false}, "tags": {"texts", "textarea", "", false},
+		"ids": {"integers", "textarea", "", false}, "rest": {"json", "textarea", "", false}, "password": {"text", "password", "", false},
+	}
+	if got := briefs(made); !reflect.DeepEqual(got, fresh) {
+		t.Errorf("POST has %v, want %v", got, fresh)
+	}
+	help := map[string]string{}
+	for _, f := range made.Fields {
+		help[f.Label] = strings.Join(f.Help, " ")
+	}
+	for label, want := range map[string]string{
+		"Title": "1 to 100 characters.", "Words": "Up to 201 characters.", "Level": "0 to 4. By default 2.", "Tags": "One a line, at most 20.", "Ids": "One a line.", "Rest": "As JSON.",
+		"Password": "", "Due to": "A time with an offset, such as 2026-10-18T19:12:01Z.", "Seen": "", "Done": "",
+	} {
+		if got, ok := help[label]; !ok || got != want {
+			t.Errorf("%s is explained as %q, want %q", label, got, want)
+		}
+	}
+}
