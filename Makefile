@@ -10,7 +10,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Serve on http://127.0.0.1:8000 with dueto.db in this folder
@@ -22,12 +22,12 @@ build: need-go ## Build bin/dueto
 	@$(GO) build -ldflags "-X dueto/cli.version=$(VERSION)" -o bin/dueto .
 
 .PHONY: test
-test: need-tools ## Run every test, on both engines; as root on Debian, install what they need
+test: need-tools tests/npm/node_modules ## Run every test, on both engines; as root on Debian, install what they need
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
 	$(GO) test -count=1 -run '^TestRequestCosts_' ./tests # the race detector would allocate too
 	DUETO_TEST_ENGINE=postgres $(GO) test -race -timeout 15m -run '$(RACY)' ./tests
-	DUETO_TEST_ENGINE=postgres $(GO) test -timeout 15m -skip '^Test(SQLite|Postgres)|$(RACY)' ./tests
+	DUETO_TEST_ENGINE=postgres $(GO) test -timeout 15m -skip '^Test(SQLite|Postgres|Browser)|$(RACY)' ./tests
 	@$(MAKE) --no-print-directory fuzz
 
 # What much happens in at once: on PostgreSQL the race detector looks at this
@@ -78,10 +78,10 @@ routes: build ## Print the routes of the API
 	@bin/dueto routes
 
 # What building needs besides Go: a C compiler for SQLite. What the tests need
-# besides: the clients that the README's tour is typed in, PostgreSQL, and a
-# pooler, without which one test is skipped except on CI.
+# besides: the clients that the README's tour is typed in, and PostgreSQL. Without
+# the pooler, the browser, its fonts, and npm, some are skipped, except on CI.
 COMPILER := gcc libc6-dev
-TOOLS := curl httpie jq postgresql pgbouncer
+TOOLS := curl httpie jq postgresql pgbouncer chromium fonts-dejavu-core npm
 
 .PHONY: need-go
 need-go:
@@ -94,11 +94,22 @@ need-tools: need-go
 		for tool in curl http jq; do command -v $$tool >/dev/null || printf ' %s' $$tool; done; \
 		test -n "$$DUETO_TEST_POSTGRES" || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || printf ' %s' postgresql; \
 	}; \
+	wanting() { \
+		for tool in pgbouncer npm; do command -v $$tool >/dev/null || printf ' %s' $$tool; done; \
+		command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || printf ' chromium'; \
+	}; \
 	PATH="$$PATH:/usr/sbin"; \
-	test -z "$$(lacking)" && command -v pgbouncer >/dev/null || { $(may-install) && $(no-server) && $(call install,$(TOOLS)); }; \
+	test -z "$$(lacking)$$(wanting)" || { $(may-install) && $(no-server) && $(call install,$(TOOLS)); }; \
 	missing=$$(lacking); test -z "$$missing" || { \
 		echo "The tests need what is missing:$$missing. On Debian: apt-get install $(TOOLS)"; \
-		echo "In place of PostgreSQL's programs, DUETO_TEST_POSTGRES may name a server on which databases can be made."; exit 1; }
+		echo "In place of PostgreSQL's programs, DUETO_TEST_POSTGRES may name a server on which databases can be made."; exit 1; }; \
+	missing=$$(wanting); test -z "$$missing" || echo "Some tests are skipped for want of:$$missing. On Debian: apt-get install $(TOOLS)"
+
+# What the tests take from npm is pinned by the lock file, and runs nothing when
+# it is installed.
+tests/npm/node_modules: tests/npm/package-lock.json
+	@! command -v npm >/dev/null || { cd tests/npm && npm ci --ignore-scripts --loglevel=error >/dev/null && touch node_modules; } || \
+		{ echo "The tests that need what npm cannot get are skipped, except on CI."; test -z "$$CI"; }
 
 # Go compiles SQLite with the compiler that it names itself.
 compiles = printf '\#include <stdlib.h>\n' | $$($(GO) env CC) -fsyntax-only -x c - 2>/dev/null

@@ -37,6 +37,10 @@ var (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	if err := stopChromium(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop Chromium:", err)
+		code = 1
+	}
 	if asked.Load() {
 		if d, err := databases(); err == nil {
 			if err := d.Close(); err != nil {

@@ -91,6 +91,8 @@ func newApp(t testing.TB, change ...func(*config.Config)) *app {
 func startApp(t testing.TB, database string, clk *clock, change ...func(*config.Config)) *app {
 	t.Helper()
 	a := &app{t: t, Config: config.Default(), Clock: clk, Log: &syncBuffer{}}
+	server := httptest.NewUnstartedServer(nil)
+	a.Config.Addr = server.Listener.Addr().String()
 	a.Config.PasswordCost = 4
 	a.Config.PublicURL = "http://dueto.test"
 	a.Config.Database = database
@@ -123,8 +125,9 @@ func startApp(t testing.TB, database string, clk *clock, change ...func(*config.
 		t.Fatal(err)
 	}
 	a.sendMail()
-	a.server = httptest.NewServer(handler)
-	a.URL = a.server.URL
+	server.Config.Handler = handler
+	server.Start()
+	a.server, a.URL = server, server.URL
 	t.Cleanup(func() {
 		a.stop()
 		wantCleanLog(t, a.Log.String())

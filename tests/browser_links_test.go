@@ -1,0 +1,88 @@
+package tests
+
+import (
+	"net/http"
+	"testing"
+
+	"dueto/config"
+)
+
+const (
+	statusOfConfirmation = "[role=status]"
+	newPasswordField     = "#new_password"
+	repeatedField        = "#repeated"
+)
+
+// newBrowserMailApp is newBrowserApp, of a server that sends mail.
+func newBrowserMailApp(t testing.TB) *mailApp {
+	t.Helper()
+	return newMailApp(t, func(c *config.Config) { c.PublicURL = "http://" + c.Addr })
+}
+
+func TestBrowser_AnAccountIsActivatedByTheButton(t *testing.T) {
+	t.Parallel()
+	a := newBrowserApp(t, "")
+	for name, press := range map[string]func(p *page){
+		"mouse":    func(p *page) { p.click("=Activate my account") },
+		"keyboard": func(p *page) { p.tabTo("=Activate my account"); p.press("Enter") },
+	} {
+		_, link := a.register(name)
+		p := a.page()
+		p.visit(link)
+		p.seeText(statusOfConfirmation, "Press the button to activate your account.")
+		p.wantOwn()
+		p.axe()
+		press(p)
+		p.seeText(statusOfConfirmation, "User activated.")
+		p.axe()
+		if got := p.path(); got != link {
+			t.Errorf("%s: the page is at %s", name, got)
+		}
+		p.expect("answer: 409 to GET /auth/activate/")
+		p.visit(link) // again
+		p.gone("button")
+		p.axe()
+	}
+}
+
+func TestBrowser_APasswordIsSetByTheForm(t *testing.T) {
+	t.Parallel()
+	m := newBrowserMailApp(t)
+	const other = "another good password"
+	for name, submit := range map[string]func(p *page, first, again string){
+		"mouse": func(p *page, first, again string) {
+			p.fill(newPasswordField, first)
+			p.fill(repeatedField, again)
+			p.click("=Set the password")
+		},
+		"keyboard": func(p *page, first, again string) {
+			p.tabTo(newPasswordField)
+			p.press(first, "Tab")
+			if got := p.focused(); got != "repeated" {
+				t.Errorf("Tab leads on to %q", got)
+			}
+			p.press(again, "Enter")
+		},
+	} {
+		m.member(name)
+		m.askFor(resetPath, address(name)).want(http.StatusAccepted)
+		link := m.linkOf(m.wantInbox(address(name), subjectActivation, subjectPasswordReset)[1])
+		p := m.page()
+		p.visit(link)
+		p.see(newPasswordField)
+		p.wantOwn()
+		p.axe()
+		p.expect("answer: 400 to POST " + resetPath)
+		submit(p, other, "something else altogether")
+		p.see("[role=alert]")
+		if got := p.attribute(newPasswordField, "aria-invalid"); got != "true" {
+			t.Errorf("%s: the field that is wrong is aria-invalid=%q", name, got)
+		}
+		p.axe()
+		submit(p, other, other)
+		p.gone("form")
+		p.axe()
+		m.do("POST", "/auth/login", map[string]any{"username": name, "password": password}).want(http.StatusUnauthorized)
+		m.do("POST", "/auth/login", map[string]any{"username": name, "password": other}).want(http.StatusOK)
+	}
+}
