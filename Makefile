@@ -69,6 +69,11 @@ check: need-go ## Check formatting, modules and lint, as CI does first
 vuln: need-go ## Look for known vulnerabilities (needs the Go vulnerability database)
 	$(GO) run $(VULN) ./...
 
+SCREENSHOTS ?= docs/screenshots
+.PHONY: screenshots
+screenshots: need-go ## Take pictures of the pages into the folder SCREENSHOTS
+	DUETO_SCREENSHOTS=$(abspath $(SCREENSHOTS)) $(GO) test -count=1 -run '^TestBrowser_Screenshots$$' ./tests
+
 .PHONY: bench
 bench: need-go ## Measure against hand-made servers and write bench/RESULTS.md
 	$(GO) run ./bench $(BENCH)

@@ -45,9 +45,7 @@ var (
 		Answers: []Answer{ok("The store can be read and written.", statusSchema)},
 	}
 	DocumentRead = Operation{
-		Answers: []Answer{ok("An OpenAPI 3.1 document.", &openapi.Schema{
-			Type: openapi.Types{openapi.Object}, Required: []string{"openapi", "info", "paths"},
-		}, headerETag), unchanged()},
+		Answers: []Answer{ok("An OpenAPI 3.1 document.", documentSchema, headerETag), unchanged()},
 	}
 	JWKSRead = Operation{
 		Text:      "The set is empty where the secret signs access tokens.",
@@ -57,8 +55,15 @@ var (
 )
 
 var (
-	statusSchema = openapi.Of[statusResponse]("Status", "How the server is.")
-	jwksSchema   = &openapi.Schema{
+	statusSchema   = openapi.Of[statusResponse]("Status", "How the server is.")
+	documentSchema = &openapi.Schema{
+		Type: openapi.Types{openapi.Object}, Required: []string{"openapi", "info", "paths"},
+		Properties: openapi.Properties{
+			{Name: "openapi", Schema: textSchema("The version of the specification.")},
+			{Name: "info", Schema: typed(openapi.Object, "")}, {Name: "paths", Schema: typed(openapi.Object, "")},
+		},
+	}
+	jwksSchema = &openapi.Schema{
 		Title: "KeySet", Type: openapi.Types{openapi.Object}, AdditionalProperties: false, Required: []string{"keys"},
 		Properties: openapi.Properties{{Name: "keys", Schema: listSchema(jwkSchema, "")}},
 	}

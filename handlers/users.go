@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -271,7 +272,13 @@ func (h *UserHandler) List(c *gin.Context) error {
 	}
 	setPageHeaders(c, q, h.links.To("/users"), info)
 	view := func(v *services.UserView) userView { return userView{UserView: *v, base: h.links.base} }
-	return sendList(c, views, view, func(u *userView) []member[userView] { return allowed(picked, u) })
+	public := publicOnly(picked)
+	return sendList(c, views, view, func(u *userView) []member[userView] {
+		if u.Private {
+			return picked
+		}
+		return public
+	})
 }
 
 func userFilter(q *query) services.UserQuery {
@@ -285,17 +292,11 @@ func userFilter(q *query) services.UserQuery {
 	return f
 }
 
-// allowed leaves out the members that the account's reader is not shown.
-func allowed(picked []member[userView], u *userView) []member[userView] {
-	if u.Private {
-		return picked
-	}
-	var list []member[userView]
+// publicOnly leaves out the members that not everybody is shown.
+func publicOnly(picked []member[userView]) (list []member[userView]) {
 	for _, m := range picked {
-		for _, public := range publicUserMembers {
-			if m.name == public.name {
-				list = append(list, m)
-			}
+		if slices.ContainsFunc(publicUserMembers, func(public member[userView]) bool { return public.name == m.name }) {
+			list = append(list, m)
 		}
 	}
 	return list

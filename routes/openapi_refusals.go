@@ -65,6 +65,7 @@ func (d *describer) refusals(route Route) map[int][]services.Code {
 // refusal gives a refusal, which is described once for all routes that have it.
 func (d *describer) refusal(route Route, status int, codes []services.Code) openapi.Response {
 	name := refusalName(codes)
+	problem := problemSchema(name+"Problem", status, codes)
 	switch {
 	case route.Method == http.MethodHead:
 		name += "Head"
@@ -74,7 +75,7 @@ func (d *describer) refusal(route Route, status int, codes []services.Code) open
 	if _, known := d.parts.Responses[name]; !known {
 		r := openapi.Response{Description: http.StatusText(status) + ": " + strings.Join(meanings(codes), "; ") + ".", Headers: headerRefs(refusalHeaders(status))}
 		if route.Method != http.MethodHead {
-			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: problemSchema(status, codes), Examples: d.examples.refusals(codes)}}
+			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: d.schema(problem), Examples: d.examples.refusals(codes)}}
 			if asPage(route) {
 				r.Content[mediaHTML] = page
 			}
@@ -144,8 +145,8 @@ func meanings(codes []services.Code) []string {
 }
 
 // problemSchema describes the body of a refusal with some codes.
-func problemSchema(status int, codes []services.Code) *openapi.Schema {
-	s := openapi.Of[middleware.Problem]("", "What went wrong (RFC 9457).")
+func problemSchema(title string, status int, codes []services.Code) *openapi.Schema {
+	s := openapi.Of[middleware.Problem](title, "What went wrong (RFC 9457).")
 	all := s.Properties
 	s.Properties = nil
 	for _, p := range all {

@@ -153,7 +153,7 @@ func TestResetMail_LinksOfOtherKindsSetNoPassword(t *testing.T) {
 	}
 }
 
-var complaintsOfPage = regexp.MustCompile(`(?s)<ul id="complaints" role="alert">(.*?)</ul>`)
+var complaintsOfPage = regexp.MustCompile(`(?s)<div id="complaints" role="alert"><ul>(.*?)</ul></div>`)
 
 func TestResetPage_HasAFormAndSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()

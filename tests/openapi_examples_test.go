@@ -35,8 +35,9 @@ var secretParts = []struct {
 	shown   string
 }{
 	{regexp.MustCompile(`(eyJ[\w-]{20})[\w-]+\.[\w-]+\.[\w-]+`), "$1..."},
-	{regexp.MustCompile(`"key": ?"(dueto_)?[^"]+"`), `"key":"dueto_pat_..."`},
+	{regexp.MustCompile(`"key": ?"(dueto_\w{6})[^"]+"`), `"key":"dueto_q3nh5k..."`},
 	{regexp.MustCompile(`"last_four": ?"[^"]+"`), `"last_four":"x7qa"`},
+	{regexp.MustCompile(`"request_id": ?"[A-Z2-7]{26}"`), `"request_id":"6f1c3a52"`},
 	{regexp.MustCompile(`"jti": ?"[^"]+"`), `"jti":"W5JQ2XH4TDQ7M6L3N2YB"`},
 }
 

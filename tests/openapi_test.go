@@ -163,7 +163,8 @@ func TestOpenAPI_RefusalsAreThoseOfTheRoute(t *testing.T) {
 		if !ok {
 			return nil
 		}
-		for _, code := range media.Schema.Properties.Get("code").Enum {
+		problem := d.Components.Schemas[strings.TrimPrefix(media.Schema.Ref, "#/components/schemas/")]
+		for _, code := range problem.Properties.Get("code").Enum {
 			list = append(list, strings.Trim(string(marshal(t, code)), `"`))
 		}
 		return list

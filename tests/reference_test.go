@@ -145,7 +145,7 @@ func anchors(text string) (list []string) {
 
 func TestDocuments_LinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"README.md", "CHANGELOG.md", "docs/api.md", "docs/authentication.md", "docs/backup.md", "docs/move.md", "docs/scaling.md"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "docs/api.md", "docs/authentication.md", "docs/backup.md", "docs/licences.md", "docs/move.md", "docs/scaling.md"} {
 		links := regexp.MustCompile(`\]\(([^):]*)\)`).FindAllStringSubmatch(readDocument(t, name), -1)
 		for _, link := range links {
 			file, anchor, _ := strings.Cut(link[1], "#")

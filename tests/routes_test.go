@@ -19,7 +19,7 @@ import (
 // openRoutes are those that answer without a credential. Every other route has
 // to refuse, and so does each that is added and not named here.
 var openRoutes = []string{
-	"GET /", "GET /healthz", "GET /readyz", "GET /.well-known/jwks.json", "GET /openapi.json", "GET /static/:name",
+	"GET /", "GET /healthz", "GET /readyz", "GET /.well-known/jwks.json", "GET /openapi.json", "GET /static/:name", "GET /docs", "GET /docs/:name",
 	"POST /auth/register", "GET /auth/activate/:token", "POST /auth/activate/:token", "POST /auth/activate/resend",
 	"POST /auth/login", "POST /auth/refresh", "POST /auth/verify", "POST /auth/logout",
 	"GET /auth/email/confirm/:token", "POST /auth/email/confirm/:token", "POST /auth/password/reset", "POST /auth/password/reset/confirm",

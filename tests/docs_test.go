@@ -1,0 +1,279 @@
+package tests
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"dueto/config"
+	"dueto/services"
+)
+
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+var docsFileOfPage = regexp.MustCompile(`(?:src|href)="([^"]*/docs/[^"]+)"`)
+
+// gunzip unpacks what a browser would.
+func gunzip(t testing.TB, packed []byte) []byte {
+	t.Helper()
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+func TestDocs_ThePageIsThereWhateverIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"", "/a%20b"} {
+		a := newApp(t, func(c *config.Config) { c.PublicURL += prefix })
+		if got := a.do("GET", prefix+"/", nil).want(http.StatusOK).object()["docs"]; got != a.Config.PublicURL+"/docs" {
+			t.Errorf("the resource list has docs at %v", got)
+		}
+		page := a.do("GET", prefix+"/docs", nil, browserAccept).want(http.StatusOK)
+		for name, want := range map[string]string{
+			"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": docsPolicy, "X-Content-Type-Options": "nosniff", "Cache-Control": "public, no-cache",
+		} {
+			if got := page.Header.Get(name); got != want {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+		for _, other := range []*response{
+			a.do("GET", prefix+"/docs/", nil), a.do("GET", prefix+"/docs", nil, header{"Accept", "application/json"}),
+			a.do("GET", prefix+"/docs", nil, bearer("no token of ours")),
+		} {
+			if other.Status != http.StatusOK || !bytes.Equal(other.Body, page.Body) {
+				t.Errorf("%s: %d, another page: %s", other.What, other.Status, other.Body)
+			}
+		}
+		a.do("GET", prefix+"/docs", nil, header{"If-None-Match", page.Header.Get("ETag")}).want(http.StatusNotModified)
+		files := docsFileOfPage.FindAllSubmatch(page.Body, -1)
+		if len(files) != 4 {
+			t.Fatalf("the page loads %q", files)
+		}
+		for _, file := range files {
+			path := string(file[1])
+			if !strings.HasPrefix(path, prefix+"/docs/") {
+				t.Errorf("the page loads %s", path)
+			}
+			a.do("GET", path, nil).want(http.StatusOK)
+			a.do("GET", path+"/", nil).want(http.StatusOK)
+		}
+	}
+}
+
+func TestDocs_FilesComeAsTheClientTakesThem(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	const plain = "identity" // no Accept-Encoding at all would be filled in by the client
+	sizes := map[string]int{}
+	for _, file := range docsFileOfPage.FindAllSubmatch(a.do("GET", "/docs", nil).Body, -1) {
+		path := string(file[1])
+		mediaType := map[bool]string{true: "text/javascript; charset=utf-8", false: "text/css; charset=utf-8"}[strings.HasSuffix(path, ".js")]
+		whole := a.do("GET", path, nil, header{"Accept-Encoding", plain}).want(http.StatusOK)
+		sizes[path] = len(whole.Body)
+		tags := map[string]bool{whole.Header.Get("ETag"): false}
+		for accept, packs := range map[string]bool{
+			"gzip": true, "br, GZIP;q=0.1": true, "*": true, "x-gzip": true, "gzip;q=1.0, *;q=0": true,
+			plain: false, "gzip;q=0": false, "gzip;q=0, *": false, "br, *;q=0": false, "gzip;q=much": false, "": false,
+		} {
+			r := a.do("GET", path, nil, header{"Accept-Encoding", accept + " "}).want(http.StatusOK) // not nothing at all
+			packed := r.Header.Get("Content-Encoding") == "gzip"
+			if packed != (packs && strings.Contains(path, "swagger")) {
+				t.Errorf("%s for %q: Content-Encoding %q", path, accept, r.Header.Get("Content-Encoding"))
+			}
+			body := r.Body
+			if packed {
+				body = gunzip(t, body)
+			}
+			if !bytes.Equal(body, whole.Body) || r.Header.Get("Content-Type") != mediaType || r.Header.Get("X-Content-Type-Options") != "nosniff" ||
+				r.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || !slices.Contains(r.Header.Values("Vary"), "Accept-Encoding") {
+				t.Errorf("%s for %q: %d bytes, headers %v", path, accept, len(body), r.Header)
+			}
+			if known, ok := tags[r.Header.Get("ETag")]; ok && known != packed {
+				t.Errorf("%s has one ETag packed and not", path)
+			}
+			tags[r.Header.Get("ETag")] = packed
+			a.do("GET", path, nil, header{"Accept-Encoding", accept + " "}, header{"If-None-Match", r.Header.Get("ETag")}).want(http.StatusNotModified)
+			head := a.do("HEAD", path, nil, header{"Accept-Encoding", accept + " "}).want(http.StatusOK)
+			if head.Header.Get("Content-Length") != fmt.Sprint(len(r.Body)) || len(head.Body) != 0 {
+				t.Errorf("HEAD %s for %q: Content-Length %q, GET has %d", path, accept, head.Header.Get("Content-Length"), len(r.Body))
+			}
+		}
+	}
+	if len(sizes) != 4 {
+		t.Errorf("the page loads %v", sizes)
+	}
+	for _, name := range []string{"docs.js", "docs.html", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "..", "%2e%2e", "docs.js.gz"} {
+		a.do("GET", "/docs/"+name, nil).wantProblem(http.StatusNotFound, services.CodeNotFound)
+	}
+}
+
+// docsApp is a server with a document in front of it.
+func docsApp(t *testing.T, prefix string, change ...func(*config.Config)) *app {
+	t.Helper()
+	var proxy *httputil.ReverseProxy
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != prefix+"/openapi.json" {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprint(w, docsDocument)
+	}))
+	t.Cleanup(front.Close)
+	a := newApp(t, append(change, func(c *config.Config) { c.PublicURL = front.URL + prefix })...)
+	behind, err := url.Parse(a.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy = httputil.NewSingleHostReverseProxy(behind)
+	return a
+}
+
+const docsDocument = `{"openapi":"3.1.1","info":{"title":"Dueto","version":"1"},"servers":[{"url":"http://elsewhere.test"}],
+"tags":[{"name":"auth"},{"name":"tasks"}],"security":[{},{"bearer":[]}],
+"paths":{
+"/auth/login":{"post":{"operationId":"auth_login","tags":["auth"],"security":[],"summary":"Get a pair of tokens",
+  "requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","properties":{"username":{"type":"string"},"password":{"type":"string"},"mode":{"type":"string","enum":["json","two-cookies"]}}}}}},
+  "responses":{"200":{"description":"ok","content":{"application/json":{"schema":{"type":"object"}}}}}}},
+"/auth/logout":{"post":{"operationId":"auth_logout","tags":["auth"],"security":[],"summary":"End a session",
+  "requestBody":{"content":{"application/json":{"schema":{"type":"object","properties":{"refresh":{"type":"string"}}}}}},
+  "responses":{"204":{"description":"ended"}}}},
+"/tasks":{
+ "get":{"operationId":"tasks_list","tags":["tasks"],"summary":"List tasks",
+  "parameters":[{"name":"done","in":"query","schema":{"type":"boolean"}},{"name":"tag","in":"query","schema":{"type":"array","items":{"type":"string"}}}],
+  "responses":{"200":{"description":"ok","content":{"application/json":{"schema":{"type":"array","items":{"$ref":"#/components/schemas/Task"}}}}}}},
+ "post":{"operationId":"tasks_create","tags":["tasks"],"summary":"Make a task",
+  "requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Task"}}}},
+  "responses":{"201":{"description":"made","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Task"}}}}}}}},
+"components":{"schemas":{"Task":{"type":"object","required":["title"],"properties":{"id":{"type":"integer","readOnly":true},"title":{"type":"string"},"due_to":{"type":["string","null"],"format":"date-time"}}}},
+"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"}}}}`
+
+// operation gives the selector of a part of an operation on the page.
+func operation(id, part string) string { return `[id^="operations-"][id$="-` + id + `"] ` + part }
+
+// execute tries an operation out with a body, or none, and gives the status and
+// the body that the page shows of the answer.
+func (p *page) execute(id, body string) (status, answer string) {
+	p.t.Helper()
+	if len(p.texts(operation(id, "button.execute"))) == 0 {
+		p.click(operation(id, ".opblock-summary-control"))
+	}
+	if body != "" {
+		p.fill(operation(id, "textarea.body-param__text"), body)
+	}
+	if len(p.texts(operation(id, "button.btn-clear"))) > 0 { // of the answer before
+		p.click(operation(id, "button.btn-clear"))
+		p.gone(operation(id, ".live-responses-table"))
+	}
+	p.click(operation(id, "button.execute"))
+	status, _, _ = strings.Cut(p.text(operation(id, ".live-responses-table tbody td.response-col_status")), "\n")
+	if shown := p.texts(operation(id, ".live-responses-table tbody td.response-col_description .microlight")); len(shown) > 0 {
+		answer = shown[0]
+	}
+	return status, answer
+}
+
+const docsStatus = "#docs-status"
+
+func TestBrowser_DocsTryCallsThatCarryTheLogin(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []string{"", "/below/a"} {
+		t.Run("at "+prefix+"/docs", func(t *testing.T) {
+			t.Parallel()
+			a := docsApp(t, prefix)
+			if _, err := a.Services.Accounts.CreateSuperuser(t.Context(), services.NewAccount{Username: "alice", Email: address("alice"), Password: password}); err != nil {
+				t.Fatal(err)
+			}
+			tasks := func(want ...string) {
+				t.Helper()
+				var titles []string
+				for _, task := range a.do("GET", prefix+"/tasks", nil).want(http.StatusOK).list() {
+					titles = append(titles, task["title"].(string))
+				}
+				if !slices.Equal(titles, want) {
+					t.Errorf("there are the tasks %q, want %q", titles, want)
+				}
+			}
+			p := a.page()
+			p.visit("/docs/")
+			if got := p.text(docsStatus); !strings.HasPrefix(got, "Calls are made as nobody.") {
+				t.Errorf("at first it says %q", got)
+			}
+			p.see(operation("tasks_list", ""))
+			p.expect("answer: 401 to POST /tasks")
+			if status, _ := p.execute("tasks_create", `{"title": "As nobody"}`); status != "401" {
+				t.Errorf("as nobody: %s", status)
+			}
+			_, answer := p.execute("auth_login", `{"username": "alice", "password": "`+password+`"}`)
+			if got := p.text(docsStatus); got != "Signed in: calls carry the access token, for 300 seconds." {
+				t.Errorf("after the login it says %q", got)
+			}
+			if status, _ := p.execute("tasks_create", `{"title": "As alice"}`); status != "201" {
+				t.Errorf("as alice: %s", status)
+			}
+			tasks("As alice")
+			var tokens struct{ Refresh string }
+			(&response{t: t, What: "login", Body: []byte(answer)}).decode(&tokens)
+			if status, _ := p.execute("auth_logout", `{"refresh": "`+tokens.Refresh+`"}`); status != "204" {
+				t.Errorf("logout: %s", status)
+			}
+			if got := p.text(docsStatus); got != "Signed out: calls are made as nobody." {
+				t.Errorf("after the logout it says %q", got)
+			}
+			if status, answer := p.execute("tasks_create", `{"title": "As nobody"}`); status != "401" || !strings.Contains(answer, `"not_authenticated"`) {
+				t.Errorf("as nobody again: %s %s", status, answer)
+			}
+			p.execute("auth_login", `{"username": "alice", "password": "`+password+`", "mode": "two-cookies"}`)
+			if status, _ := p.execute("tasks_create", `{"title": "By cookie"}`); status != "201" {
+				t.Errorf("by cookie: %s", status)
+			}
+			tasks("As alice", "By cookie")
+			p.wantOwn()
+		})
+	}
+}
+
+// docsUnmended are the rules that Swagger UI itself breaks: its own colours, its
+// buttons and fields that have no names, and its buttons within buttons.
+var docsUnmended = []string{"button-name", "color-contrast", "label", "nested-interactive", "select-name"}
+
+func TestBrowser_DocsCanBeUsedByAll(t *testing.T) {
+	t.Parallel()
+	p := docsApp(t, "").page()
+	p.visit("/docs")
+	p.see(operation("tasks_list", ""))
+	for _, id := range []string{"tasks_list", "tasks_create", "auth_login"} {
+		p.click(operation(id, ".opblock-summary-control"))
+		p.see(operation(id, "button.execute"))
+	}
+	for _, dark := range []bool{true, false} {
+		p.dark(dark)
+		p.wait(`document.documentElement.classList.contains("dark-mode") === ` + fmt.Sprint(dark))
+		p.execute("tasks_list", "")
+		p.click("button.authorize")
+		p.see(".auth-container input")
+		p.click("button.close-modal")
+		p.gone(".auth-container")
+	}
+	p.wantOwn()
+	p.size(390, 844)
+	p.wantNarrow()
+	p.axe("#swagger-ui")
+	p.axeWithin("#swagger-ui", docsUnmended...)
+}
