@@ -28,20 +28,25 @@ func TestBrowser_AnAccountIsActivatedByTheButton(t *testing.T) {
 	} {
 		_, link := a.register(name)
 		p := a.page()
+		look := func() { // once is enough
+			if name == "mouse" {
+				p.wantOwn()
+				p.axe()
+			}
+		}
 		p.visit(link)
 		p.seeText(statusOfConfirmation, "Press the button to activate your account.")
-		p.wantOwn()
-		p.axe()
+		look()
 		press(p)
 		p.seeText(statusOfConfirmation, "User activated.")
-		p.axe()
+		look()
 		if got := p.path(); got != link {
 			t.Errorf("%s: the page is at %s", name, got)
 		}
 		p.expect("answer: 409 to GET /auth/activate/")
 		p.visit(link) // again
 		p.gone("button")
-		p.axe()
+		look()
 	}
 }
 
@@ -68,20 +73,25 @@ func TestBrowser_APasswordIsSetByTheForm(t *testing.T) {
 		m.askFor(resetPath, address(name)).want(http.StatusAccepted)
 		link := m.linkOf(m.wantInbox(address(name), subjectActivation, subjectPasswordReset)[1])
 		p := m.page()
+		look := func() { // once is enough
+			if name == "mouse" {
+				p.wantOwn()
+				p.axe()
+			}
+		}
 		p.visit(link)
 		p.see(newPasswordField)
-		p.wantOwn()
-		p.axe()
+		look()
 		p.expect("answer: 400 to POST " + resetPath)
 		submit(p, other, "something else altogether")
 		p.see("[role=alert]")
 		if got := p.attribute(newPasswordField, "aria-invalid"); got != "true" {
 			t.Errorf("%s: the field that is wrong is aria-invalid=%q", name, got)
 		}
-		p.axe()
+		look()
 		submit(p, other, other)
 		p.gone("form")
-		p.axe()
+		look()
 		m.do("POST", "/auth/login", map[string]any{"username": name, "password": password}).want(http.StatusUnauthorized)
 		m.do("POST", "/auth/login", map[string]any{"username": name, "password": other}).want(http.StatusOK)
 	}
