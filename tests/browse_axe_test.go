@@ -162,6 +162,9 @@ func TestBrowser_TheKeyboardIsEnough(t *testing.T) {
 	}
 	p.press("Space")
 	p.wait(inDialog)
+	if got := p.focused(); got != "Keep it" { // a second Enter deletes nothing
+		t.Errorf("the dialog begins with the focus on %q", got)
+	}
 	p.tabShown("#form-delete [type=submit]")
 	p.press("Enter")
 	p.waitPath("/tasks")

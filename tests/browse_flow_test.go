@@ -202,7 +202,8 @@ func (p *page) deleteTask() {
 	p.seeText("#json", "[]")
 	p.expect("answer: 404 to GET /tasks/1")
 	p.visit("/tasks/1")
-	p.seeText("h1", "Not Found")
+	p.seeText("#status-line", "HTTP 404 Not Found")
+	p.gone("form")
 }
 
 func TestBrowser_AListIsPagedThroughByItsLinks(t *testing.T) {
@@ -304,7 +305,7 @@ func TestBrowser_WhatPeopleWriteIsShownAsText(t *testing.T) {
 		"/tasks/1":                       {image, script, both, both + "</textarea>" + both},
 		"/tasks?tag=" + inURL:            {inURL},
 		"/tasks?search=" + inURL:         {inURL},
-		"/tasks?" + inURL + "=1":         {image, inURL},
+		"/tasks?" + inURL + "=1":         {"onerror=alert(1)", inURL}, // JSON escapes what is in it
 		"/tasks?ordering=" + inURL:       {inURL},
 		"/tasks?page_size=" + inURL:      {inURL},
 		"/tasks/" + inURL:                {"%3Cimg"},

@@ -12,27 +12,66 @@ import (
 var screenshotPages = []struct {
 	name string
 	open func(p *page, w screenshotWorld)
+	tall int64 // how much is shown where that is more than a screen
 }{
 	{"docs", func(p *page, _ screenshotWorld) {
 		p.visit("/docs")
 		p.see(operation("tasks_list", ""))
-	}},
+	}, 0},
 	{"docs-call", func(p *page, _ screenshotWorld) {
 		p.visit("/docs")
 		p.see(operation("tasks_list", ""))
 		p.execute("tasks_list", "")
-	}},
+	}, 0},
+	{"resources", func(p *page, _ screenshotWorld) { p.visit("/") }, 0},
+	{"tasks", func(p *page, _ screenshotWorld) {
+		p.visit("/tasks?ordering=due_to&page_size=1")
+		p.signIn("maria")
+		p.reload() // without the word of welcome
+	}, 1600},
+	{"tasks-nobody", func(p *page, _ screenshotWorld) { p.visit("/tasks?page_size=1") }, 0},
+	{"tasks-refused", func(p *page, _ screenshotWorld) {
+		p.expect("answer: 400 to POST /tasks")
+		p.visit("/tasks?page_size=1")
+		p.signIn("maria")
+		p.send("post")
+		p.see("#post-title-error")
+	}, 1600},
+	{"task", func(p *page, _ screenshotWorld) {
+		p.visit("/tasks/2")
+		p.signIn("maria")
+		p.reload()
+	}, 1600},
+	{"task-delete", func(p *page, _ screenshotWorld) {
+		p.visit("/tasks/2")
+		p.signIn("maria")
+		p.click("#delete-open")
+		p.see("#delete-dialog")
+	}, 0},
+	{"sessions", func(p *page, _ screenshotWorld) {
+		p.expect("answer: 401 to GET /auth/sessions")
+		p.visit("/auth/sessions")
+		p.signIn("maria")
+	}, 1600},
+	{"register", func(p *page, _ screenshotWorld) {
+		p.expect("answer: 405 to GET /auth/register")
+		p.visit("/auth/register")
+	}, 1600},
+	{"missing", func(p *page, _ screenshotWorld) {
+		p.expect("answer: 404 to GET /none")
+		p.visit("/none")
+	}, 1600},
 	{"activate", func(p *page, w screenshotWorld) {
 		_, link := w.signUp("noor")
 		p.visit(link)
-	}},
+	}, 0},
 	{"activated", func(p *page, w screenshotWorld) {
 		_, link := w.signUp("emil")
 		p.visit(link)
 		p.click("=Activate my account")
 		p.gone("button")
-	}},
-	{"reset", func(p *page, w screenshotWorld) { p.visit(w.resetLink("maria")) }},
+	}, 0},
+	{"reset", func(p *page, w screenshotWorld) { p.visit(w.resetLink("maria")) }, 0},
 	{"reset-refused", func(p *page, w screenshotWorld) {
 		p.expect("answer: 400 to POST " + resetPath)
 		p.visit(w.resetLink("jonas"))
@@ -40,7 +79,7 @@ var screenshotPages = []struct {
 		p.fill(repeatedField, "another one")
 		p.click("=Set the password")
 		p.see("[role=alert]")
-	}},
+	}, 0},
 }
 
 // screenshotWorld is a server that a few people use.
@@ -88,7 +127,7 @@ func TestBrowser_Screenshots(t *testing.T) {
 		p := w.page()
 		shown.open(p, w)
 		for screen, size := range map[string][2]int64{"phone": {390, 844}, "desktop": {1280, 900}} {
-			p.size(size[0], size[1])
+			p.size(size[0], max(size[1], shown.tall))
 			for scheme, dark := range map[string]bool{"light": false, "dark": true} {
 				p.dark(dark)
 				evaluate[bool](p, "(scrollTo(0, 0), document.activeElement.blur(), frame().then(frame).then(() => true))")
