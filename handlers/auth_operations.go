@@ -70,6 +70,7 @@ var (
 		Body:     requestSchema[refreshRequest]("Refresh", "The refresh token, unless a cookie has it."),
 		Optional: true,
 		Cookies:  RefreshCookie | AccessCookies,
+		Clears:   true,
 		Fails:    tokenFails,
 		Answers:  []Answer{done("The session is ended. Cookies that it was in are taken away.", headerCookies)},
 	}

@@ -28,6 +28,8 @@ type Operation struct {
 	Answers []Answer
 	// Fails lists the codes that the service adds to those of the route.
 	Fails []services.Code
+	// Clears says that cookies whose tokens are refused are taken away.
+	Clears bool
 	// Guarded says that If-Match is heeded.
 	Guarded bool
 	// Paged says that a browser is shown a page in place of JSON, of errors too.

@@ -123,7 +123,9 @@ func (d *describer) parameters(route Route) (list []openapi.Parameter) {
 	for _, found := range parameter.FindAllStringSubmatch(route.Path, -1) {
 		list = append(list, pathParameter(found[1]))
 	}
-	if !handlers.TakesAny(route.Does.Query) {
+	if handlers.TakesAny(route.Does.Query) {
+		list = append(list, anyParameters)
+	} else {
 		for _, p := range route.Does.Query {
 			list = append(list, openapi.Parameter{Name: p.Name, In: "query", Description: p.Text, Schema: d.bounded(p)})
 		}
@@ -139,6 +141,11 @@ func (d *describer) parameters(route Route) (list []openapi.Parameter) {
 	}
 	return list
 }
+
+// anyParameters are those that a link may have besides its own path: each is a
+// member of the object (the style of forms).
+var anyParameters = openapi.Parameter{Name: "others", In: "query", Description: "What mail programs and trackers add to a link. It is not looked at.",
+	Schema: &openapi.Schema{Type: openapi.Types{openapi.Object}, AdditionalProperties: &openapi.Schema{Type: openapi.Types{openapi.String}}}}
 
 // bounded gives a parameter's schema with the bounds that are settings.
 func (d *describer) bounded(p handlers.Param) *openapi.Schema {
@@ -178,7 +185,7 @@ func (d *describer) responses(route Route) map[string]openapi.Response {
 		all[strconv.Itoa(answer.Status)] = r
 	}
 	if route.Method == http.MethodOptions && len(d.config.CORSOrigins) > 0 {
-		all["204"] = openapi.Response{Description: "The answer to a preflight, which a browser asks with by itself."}
+		all["204"] = openapi.Response{Description: "The answer to a preflight, which a browser asks with by itself.", Headers: headerRefs([]string{"Vary"})}
 	}
 	for status, codes := range d.refusals(route) {
 		all[strconv.Itoa(status)] = d.refusal(route, status, codes)

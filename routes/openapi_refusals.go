@@ -72,8 +72,12 @@ func (d *describer) refusal(route Route, status int, codes []services.Code) open
 	case asPage(route):
 		name += "Page"
 	}
+	headers := refusalHeaders(status)
+	if status == http.StatusUnauthorized && route.Does.Clears {
+		name, headers = name+"AndCleared", append(headers, "Set-Cookie")
+	}
 	if _, known := d.parts.Responses[name]; !known {
-		r := openapi.Response{Description: http.StatusText(status) + ": " + strings.Join(meanings(codes), "; ") + ".", Headers: headerRefs(refusalHeaders(status))}
+		r := openapi.Response{Description: http.StatusText(status) + ": " + strings.Join(meanings(codes), "; ") + ".", Headers: headerRefs(headers)}
 		if route.Method != http.MethodHead {
 			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: d.schema(problem), Examples: d.examples.refusals(codes)}}
 			if asPage(route) {
@@ -197,6 +201,7 @@ func headerRefs(names []string) map[string]openapi.Header {
 func headers() map[string]openapi.Header {
 	text := &openapi.Schema{Type: openapi.Types{openapi.String}}
 	number := &openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(0))}
+	cookies := &openapi.Schema{Type: openapi.Types{openapi.String}, Pattern: "^(csrftoken|jwt_access|jwt_access_payload|jwt_access_token|jwt_refresh)="}
 	return map[string]openapi.Header{
 		"Allow":            {Schema: text, Required: true, Description: "The methods of the path."},
 		"Cache-Control":    {Schema: text, Required: true, Description: "`no-store` where somebody was signed in, and of errors; else `no-cache`: what anybody may read can be kept, and asked for anew with `If-None-Match`."},
@@ -204,7 +209,7 @@ func headers() map[string]openapi.Header {
 		"Link":             {Schema: text, Description: "Where the neighbours of the page are: `rel=\"next\"` and `rel=\"prev\"` (RFC 8288)."},
 		"Location":         {Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Format: "uri"}, Required: true, Description: "Where the new resource is."},
 		"Retry-After":      {Schema: number, Description: "After how many seconds to try again."},
-		"Set-Cookie":       {Schema: text, Description: "Cookies that carry tokens, or that take them away."},
+		"Set-Cookie":       {Schema: cookies, Description: "Cookies that carry tokens, or that take them away; one in each field."},
 		"Vary":             {Schema: text, Required: true, Description: "The request's headers that the answer depends on."},
 		"WWW-Authenticate": {Schema: text, Required: true, Description: "`Bearer`, with `error=\"invalid_token\"` where a token was sent and refused (RFC 6750)."},
 		"X-Request-Id":     {Schema: text, Required: true, Description: "The id of the request, which the log has too."},
