@@ -285,20 +285,20 @@ func TestAPIToken_OfStaffIsStaffUnlessItIsLimited(t *testing.T) {
 	path := userPath(owner.ID)
 	for i, call := range []struct {
 		method, path string
-		body         func(name string) map[string]any
+		body         func(name string) any
 		status       int
 	}{
-		{"PATCH", path, func(string) map[string]any { return map[string]any{"is_staff": true} }, 200},
-		{"PATCH", path, func(string) map[string]any { return map[string]any{"is_staff": false} }, 200},
-		{"PATCH", path, func(string) map[string]any { return map[string]any{"permissions": []string{"tasks.view"}} }, 200},
-		{"PATCH", path, func(string) map[string]any { return map[string]any{"permissions": []string{}} }, 200},
-		{"PATCH", userPath(second.ID), func(string) map[string]any { return map[string]any{"time_zone": "Europe/Berlin"} }, 200},
-		{"POST", "/users", func(name string) map[string]any { return account(name, map[string]any{"is_staff": true}) }, 201},
-		{"POST", "/users", func(name string) map[string]any {
+		{"PATCH", path, func(string) any { return map[string]any{"is_staff": true} }, 200},
+		{"PATCH", path, func(string) any { return map[string]any{"is_staff": false} }, 200},
+		{"PATCH", path, func(string) any { return map[string]any{"permissions": []string{"tasks.view"}} }, 200},
+		{"PATCH", path, func(string) any { return map[string]any{"permissions": []string{}} }, 200},
+		{"PATCH", userPath(second.ID), func(string) any { return map[string]any{"time_zone": "Europe/Berlin"} }, 200},
+		{"POST", "/users", func(name string) any { return account(name, map[string]any{"is_staff": true}) }, 201},
+		{"POST", "/users", func(name string) any {
 			return account(name, map[string]any{"permissions": []string{"tasks.view"}})
 		}, 201},
-		{"POST", userPath(second.ID) + "/password/reset", func(string) map[string]any { return nil }, 202},
-		{"PATCH", "/users/me", func(string) map[string]any { return map[string]any{"permissions": []string{"tasks.view"}} }, 200},
+		{"POST", userPath(second.ID) + "/password/reset", func(string) any { return nil }, 202},
+		{"PATCH", "/users/me", func(string) any { return map[string]any{"permissions": []string{"tasks.view"}} }, 200},
 	} {
 		name := fmt.Sprint("made", i)
 		if i != 1 && i != 3 { // there it asks for what is so already

@@ -291,6 +291,7 @@ func (s *serving) listening() {
 	s.t.Helper()
 	groups, _ := s.stderr.await(s.t, s.exited, `(?m)^listening on (\S+)\n`, 0)
 	s.URL = groups[1]
+	describe(s.t, s.URL, servedDocument(s.URL+publicPath(s.app().Config.PublicURL)))
 }
 
 func (s *serving) port() string { return s.URL[strings.LastIndexByte(s.URL, ':')+1:] }

@@ -219,6 +219,7 @@ func (w *listWorld) anotherSecret() *listWorld {
 	}
 	server := httptest.NewServer(handler)
 	w.t.Cleanup(server.Close)
+	describe(w.t, server.URL, describedBy(w.Config))
 	a, other := *w.app, *w
 	a.URL, other.app = server.URL, &a
 	return &other

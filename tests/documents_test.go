@@ -189,7 +189,7 @@ func runPart(t *testing.T, program *program, part []step) []string {
 	defer server.stop()
 	// The server listens elsewhere than the documents say: it is the clients'
 	// proxy, and so gets what is meant for port 8000.
-	return typed(t, program, part, "http_proxy="+server.URL, "no_proxy=", "NO_PROXY=",
+	return typed(t, program, part, "http_proxy="+server.proxy(), "no_proxy=", "NO_PROXY=",
 		"HTTPIE_CONFIG_DIR="+program.dir, "PYTHONWARNINGS=ignore")
 }
 

@@ -41,6 +41,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "stop Chromium:", err)
 		code = 1
 	}
+	if code == 0 && wholeSuite() {
+		if err := wantAllSeen(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
 	if asked.Load() {
 		if d, err := databases(); err == nil {
 			if err := d.Close(); err != nil {

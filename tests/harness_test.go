@@ -128,6 +128,7 @@ func startApp(t testing.TB, database string, clk *clock, change ...func(*config.
 	server.Config.Handler = handler
 	server.Start()
 	a.server, a.URL = server, server.URL
+	describe(t, a.URL, describedBy(a.Config))
 	t.Cleanup(func() {
 		a.stop()
 		wantCleanLog(t, a.Log.String())
@@ -215,7 +216,9 @@ func (a *app) do(method, path string, body any, headers ...header) *response {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for _, h := range headers {
-		if h.value == "" {
+		if h == beyond {
+			req = req.WithContext(context.WithValue(req.Context(), beyondTheDocument, true))
+		} else if h.value == "" {
 			req.Header.Del(h.name)
 		} else if h.name == "Content-Type" {
 			req.Header.Set(h.name, h.value)
@@ -237,7 +240,7 @@ func (a *app) do(method, path string, body any, headers ...header) *response {
 }
 
 var noRedirects = &http.Client{
-	Transport:     &http.Transport{MaxIdleConnsPerHost: 128},
+	Transport:     conforming{&http.Transport{MaxIdleConnsPerHost: 128}},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Timeout:       60 * time.Second,
 }

@@ -108,7 +108,7 @@ func TestRoutes_BothSlashFormsAnswerAlike(t *testing.T) {
 			if method == "GET" || method == "HEAD" || method == "OPTIONS" {
 				id, body = 1, nil
 			}
-			for who, headers := range map[string][]header{"anonymous": nil, "staff": {bearer(boss.Access)}} {
+			for who, headers := range map[string][]header{"anonymous": {beyond}, "staff": {beyond, bearer(boss.Access)}} {
 				plain := routePath(path, id)
 				one, other := a.do(method, plain, body, headers...), a.do(method, routeWithSlash(plain), body, headers...)
 				if one.Status != other.Status || one.Status/100 == 3 || one.Status/100 == 5 || one.Header.Get("Location") != "" {

@@ -157,7 +157,7 @@ func TestServe_SIGTERMAnswersWhatWasAcceptedAndFoldsTheLog(t *testing.T) {
 	s.stderr.await(t, s.exited, `stopping: finishing what has begun`, 0)
 
 	// Refused at the door, or told: either keeps a balancer away.
-	if res, err := http.Get(s.URL + "/readyz"); err == nil {
+	if res, err := noRedirects.Get(s.URL + "/readyz"); err == nil {
 		_ = res.Body.Close()
 		if res.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("/readyz answers %d while the server stops", res.StatusCode)

@@ -21,6 +21,8 @@ type Exchange struct {
 	// Got are the answer's headers and body.
 	Got     http.Header
 	GotBody []byte
+	// Beyond says that the request is meant to be what the document does not have.
+	Beyond bool
 }
 
 // Rule is one of the things that an exchange is held against.
@@ -36,7 +38,7 @@ const (
 	MediaType     Rule = "media type"     // of the answer is documented
 	Body          Rule = "body"           // of the answer is valid
 	NoBody        Rule = "no body"        // is where none is documented or possible
-	Problem       Rule = "problem"        // has the answer's status, as every error has
+	Problem       Rule = "problem"        // has the members of RFC 9457, and the answer's status
 	Header        Rule = "header"         // of the answer is documented
 	HeaderValue   Rule = "header value"   // is valid
 	HeaderMissing Rule = "header missing" // if it is documented as required
@@ -73,7 +75,7 @@ func (d *Document) Check(x Exchange) (findings []Finding, seen string) {
 	c := &check{Document: d, Exchange: x}
 	p, variables := d.find(x.URL.Path)
 	if p == nil {
-		c.outside(Path, "is not documented")
+		c.outside(Path)
 		return c.findings, ""
 	}
 	op := p.operations[x.Method]
@@ -85,13 +87,13 @@ func (d *Document) Check(x Exchange) (findings []Finding, seen string) {
 		}
 	}
 	if op == nil {
-		c.outside(Method, "is not documented")
+		c.outside(Method)
 		if x.Status == http.StatusMethodNotAllowed {
 			c.allow(p)
 		}
 		return c.findings, ""
 	}
-	if x.Status < http.StatusBadRequest {
+	if x.Status < http.StatusBadRequest && !x.Beyond {
 		c.request(op, variables)
 	}
 	return c.findings, c.answer(op, shown)
@@ -101,14 +103,46 @@ func (c *check) wrong(rule Rule, format string, args ...any) {
 	c.findings = append(c.findings, Finding{rule, fmt.Sprintf(format, args...)})
 }
 
-// outside holds the answer to what is not in the document against the one rule
-// that there is for it: it is an error, in the form of all errors.
-func (c *check) outside(rule Rule, what string) {
+// outside holds the answer to what is not in the document against the rule that
+// there is for it: it is an error, and one that the document has for its status,
+// if it has any.
+func (c *check) outside(rule Rule) {
 	if c.Status < http.StatusBadRequest {
-		c.wrong(rule, "%s, and answered with %d", what, c.Status)
+		c.wrong(rule, "is not documented, and answered with %d", c.Status)
 		return
 	}
-	c.body(map[string]*schema{problemType: c.problem})
+	known := c.errors[strconv.Itoa(c.Status)]
+	switch kind := mediaType(c.Got.Get("Content-Type")); {
+	case kind == problemType && c.Method != http.MethodHead:
+		c.problem()
+	case kind != problemType && len(known) == 0:
+		c.wrong(MediaType, "%q of an error", kind)
+	}
+	var findings []Finding
+	for _, documented := range known {
+		one := &check{Document: c.Document, Exchange: c.Exchange}
+		one.headers(documented)
+		if c.Method != http.MethodHead || len(documented.content) > 0 {
+			one.body(documented.content)
+		}
+		if findings = one.findings; len(findings) == 0 {
+			return
+		}
+	}
+	c.findings = append(c.findings, findings...)
+}
+
+// problem holds an error's body against RFC 9457.
+func (c *check) problem() {
+	value, err := (&schema{}).decode(problemType, c.GotBody)
+	if err != nil {
+		c.wrong(Body, "%v", err)
+		return
+	}
+	members := object(value)
+	if fmt.Sprint(members["status"]) != strconv.Itoa(c.Status) || text(members["title"]) == "" || text(members["detail"]) == "" {
+		c.wrong(Problem, "status %d has %v", c.Status, value)
+	}
 }
 
 func (c *check) allow(p *path) {
@@ -148,10 +182,13 @@ func (op *operation) answer(status int) string {
 // transport are the headers of an answer that belong to HTTP itself.
 var transport = []string{"Connection", "Content-Length", "Content-Type", "Date", "Keep-Alive", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// browsers are the headers by which browsers protect their users, the same on
-// every answer: a test of their own holds them, and the document would be longer
-// by them for nobody.
-var browsers = []string{"Content-Security-Policy", "Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options"}
+// browsers are the headers that tell browsers what a page may do, and are the same
+// for every path. The document would be longer by them for nobody.
+var browsers = []string{
+	"Access-Control-Allow-Credentials", "Access-Control-Allow-Headers", "Access-Control-Allow-Methods", "Access-Control-Allow-Origin",
+	"Access-Control-Expose-Headers", "Access-Control-Max-Age",
+	"Content-Security-Policy", "Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options",
+}
 
 // headers holds the answer's headers against those that are documented.
 func (c *check) headers(documented *response) {
@@ -226,129 +263,7 @@ func (c *check) body(content map[string]*schema) {
 	if err != nil {
 		c.wrong(Body, "%v", err)
 	}
-	if status := object(value)["status"]; kind == problemType && fmt.Sprint(status) != strconv.Itoa(c.Status) {
-		c.wrong(Problem, "status %d has %v", c.Status, status)
+	if kind == problemType {
+		c.problem()
 	}
 }
-
-// request holds what the client sent against the operation that took it.
-func (c *check) request(op *operation, variables map[string]string) {
-	c.query(op)
-	for name, value := range variables {
-		if documented := op.parameters[field{"path", name}]; documented == nil {
-			c.wrong(Parameter, "%s of the path is not documented", name)
-		} else {
-			c.parameter(documented, name, []string{value})
-		}
-	}
-	c.sentHeaders(op)
-	c.sentBody(op.body)
-	if len(op.security) > 0 && !slices.ContainsFunc(op.security, c.has) {
-		c.wrong(Credential, "there is none of those that are documented")
-	}
-}
-
-// query holds the query string against the parameters. One that is an object
-// takes those that have no name of their own.
-func (c *check) query(op *operation) {
-	values, err := url.ParseQuery(c.URL.RawQuery)
-	if err != nil {
-		c.wrong(Parameter, "%v", err)
-	}
-	anyOther := slices.ContainsFunc(slices.Collect(maps.Keys(op.parameters)), func(f field) bool {
-		return f.in == "query" && op.parameters[f].schema.is("object")
-	})
-	for name, given := range values {
-		if documented := op.parameters[field{"query", name}]; documented != nil {
-			c.parameter(documented, name, given)
-		} else if !anyOther {
-			c.wrong(Parameter, "%s is not documented", name)
-		}
-	}
-	for f, documented := range op.parameters {
-		if f.in == "query" && documented.required && !values.Has(f.name) {
-			c.wrong(ParameterMissing, "%s", f.name)
-		}
-	}
-}
-
-// everywhere are the headers that a client may send whatever it asks for: they
-// belong to HTTP, to the credentials, to browsers and to proxies.
-var everywhere = append([]string{
-	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Cookie", "Expect", "Host", "Origin", "Pragma",
-	"Purpose", "Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Purpose", "User-Agent", "Via",
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip",
-}, transport...)
-
-// sentHeaders holds the request's headers against the parameters.
-func (c *check) sentHeaders(op *operation) {
-	for name, values := range c.Sent {
-		if documented := op.parameters[field{"header", name}]; documented != nil {
-			c.parameter(documented, name, []string{strings.Join(values, ", ")})
-		} else if !slices.Contains(everywhere, name) && !c.keys[name] {
-			c.wrong(SentHeader, "%s is not documented", name)
-		}
-	}
-	for f, documented := range op.parameters {
-		if f.in == "header" && documented.required && len(c.Sent[f.name]) == 0 {
-			c.wrong(ParameterMissing, "%s", f.name)
-		}
-	}
-}
-
-func (c *check) parameter(documented *parameter, name string, given []string) {
-	if err := c.validate(documented.schema, documented.schema.value(given, documented.explode)); err != nil {
-		c.wrong(ParameterValue, "%s %q: %v", name, given, err)
-	}
-}
-
-func (c *check) sentBody(documented *requestBody) {
-	switch {
-	case len(c.SentBody) == 0:
-		if documented != nil && documented.required {
-			c.wrong(SentBodyMissing, "it is required")
-		}
-		return
-	case documented == nil:
-		c.wrong(SentBody, "none is documented")
-		return
-	}
-	kind := mediaType(c.Sent.Get("Content-Type"))
-	s := documented.content[kind]
-	if s == nil {
-		c.wrong(SentMediaType, "%q is not documented; %q are", kind, slices.Sorted(maps.Keys(documented.content)))
-		return
-	}
-	value, err := s.decode(kind, c.SentBody)
-	if err == nil {
-		err = c.validate(s, value)
-	}
-	if err != nil {
-		c.wrong(SentBody, "%v", err)
-	}
-}
-
-// has reports whether the request has all credentials of a requirement; an empty
-// one needs none.
-func (c *check) has(requirement map[string]any) bool {
-	for name := range requirement {
-		scheme := c.schemes[name]
-		key := text(scheme["name"])
-		var found bool
-		switch {
-		case scheme["type"] == "http":
-			kind, _, _ := strings.Cut(c.Sent.Get("Authorization"), " ")
-			found = strings.EqualFold(kind, text(scheme["scheme"]))
-		case scheme["in"] == "cookie":
-			found = slices.ContainsFunc(cookies(c.Sent), func(cookie *http.Cookie) bool { return cookie.Name == key })
-		case scheme["in"] == "header":
-			found = c.Sent.Get(key) != ""
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
-}
-
-func cookies(sent http.Header) []*http.Cookie { return (&http.Request{Header: sent}).Cookies() }

@@ -94,8 +94,8 @@ const shop = `{
 		"csrf": {"type": "apiKey", "in": "header", "name": "X-CSRFToken"}
 	},
 	"schemas": {
-		"Problem": {"type": "object", "properties": {"status": {"type": "integer"}, "detail": {"type": "string"}}, "required": ["status", "detail"], "additionalProperties": false},
-		"NewThing": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": false},
+		"Problem": {"type": "object", "properties": {"status": {"type": "integer"}, "title": {"type": "string"}, "detail": {"type": "string"}}, "required": ["status"], "additionalProperties": false},
+		"NewThing": {"type": "object", "properties": {"name": {"type": "string"}, "id": {"type": "integer", "readOnly": true}}, "required": ["name"], "additionalProperties": false},
 		"Thing": {
 			"type": "object",
 			"properties": {"id": {"type": "integer"}, "name": {"type": ["string", "null"]}, "made": {"type": "string", "format": "date-time"}},
@@ -147,7 +147,7 @@ const (
 	made      = "Location: https://shop.test/api/things/1"
 )
 
-func problem(status string) string { return `{"status":` + status + `,"detail":"x"}` }
+func problem(status string) string { return `{"status":` + status + `,"title":"x","detail":"x"}` }
 
 var exchanges = []struct {
 	name string
@@ -175,13 +175,22 @@ var exchanges = []struct {
 	{"a cookie that the pattern names", said{"POST /login", "", 204, "Set-Cookie: theme=dark; Path=/", ""}, "", "POST /login 204"},
 	{"no body where it may be absent", said{"POST /login", "", 204, "", ""}, "", "POST /login 204"},
 	{"nowhere", said{"GET /odd", "", 404, asProblem, problem("404")}, "", ""},
+	{"nowhere, by HEAD", said{"HEAD /odd", "", 404, asProblem, ""}, "", ""},
+	{"an empty step in the path", said{"GET //", "", 404, asProblem, problem("404")}, "", ""},
+	{"a member that is read only", said{"POST /things" + asJSON + signedIn, `{"name":"x","id":"odd"}`, 201, made, thing}, "", "POST /things 201"},
+	{"headers of browsers", said{"GET /things\nOrigin: http://a.test", "", 200, "Access-Control-Allow-Origin: http://a.test\nReferrer-Policy: x", "[]"}, "", "GET /things 200"},
 	{"no name", said{"GET /things//", "", 404, asProblem, problem("404")}, "", ""},
 	{"no such method", said{"PUT /things", "", 405, asProblem + "\nAllow: GET, HEAD, POST", problem("405")}, "", ""},
 	{"no such method, and no credential", said{"PUT /things", "", 401, asProblem, problem("401")}, "", ""},
 
 	{"a path that is not documented", said{"GET /odd", "", 200, "", "[]"}, Path, ""},
 	{"an error elsewhere in another form", said{"GET /odd", "", 404, asText, "no"}, MediaType, ""},
-	{"an error elsewhere with more members", said{"GET /odd", "", 404, asProblem, `{"status":404,"detail":"x","odd":1}`}, Body, ""},
+	{"an error elsewhere with more members", said{"GET /odd", "", 404, asProblem, `{"status":404,"title":"x","detail":"x","odd":1}`}, Body, ""},
+	{"an error elsewhere with a header", said{"GET /odd", "", 404, asProblem + "\nX-Odd: 1", problem("404")}, Header, ""},
+	{"an error elsewhere that is not JSON", said{"PUT /things", "", 401, asProblem, "{"}, Body, ""},
+	{"an error elsewhere with another status", said{"PUT /things", "", 401, asProblem, problem("403")}, Problem, ""},
+	{"an error without a sentence", said{"GET /things", "", 400, asProblem, `{"status":400,"title":"x"}`}, Problem, ""},
+	{"an error without a title", said{"GET /things", "", 400, asProblem, `{"status":400,"detail":"x"}`}, Problem, ""},
 	{"an error with another status", said{"GET /things", "", 400, asProblem, problem("401")}, Problem, ""},
 	{"a method that is not documented", said{"PUT /things", "", 200, "", "[]"}, Method, ""},
 	{"Allow with a method too many", said{"PUT /things", "", 405, asProblem + "\nAllow: GET, HEAD, POST, PUT", problem("405")}, Allow, ""},
@@ -269,13 +278,26 @@ func TestCheck_FindsWhatIsNotDocumentedAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestCheck_LeavesARequestAloneThatIsMeantToGoBeyond(t *testing.T) {
+	t.Parallel()
+	d, err := Parse([]byte(shop))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := said{"GET /things?odd=1\nX-Odd: 1", "{}", 200, "X-Odd: 1", "[]"}.exchange(t)
+	x.Beyond = true
+	if findings, _ := d.Check(x); len(findings) != 1 || findings[0].Rule != Header {
+		t.Errorf("want a complaint about the answer only, have %v", findings)
+	}
+}
+
 func TestParse_RefusesADocumentThatCannotBeHeldAgainst(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string][2]string{
 		"not JSON":                      {shop, "{"},
 		"something after it":            {shop, shop + "{}"},
 		"not an object":                 {shop, "[]"},
-		"no schema of errors":           {`"Problem": {"type"`, `"Other": {"type"`},
+		"a schema that is not there":    {`"Problem": {"type"`, `"Other": {"type"`},
 		"a reference to nothing":        {"#/components/parameters/After", "#/components/parameters/Before"},
 		"a response that is not there":  {"#/components/responses/Error", "#/components/responses/Errors"},
 		"a body without a schema":       {`{"schema": {"const": "first"}}`, "{}"},

@@ -28,8 +28,9 @@ type Document struct {
 	// cookies and keys are the names of the cookies that the document speaks of,
 	// and of the headers that are credentials.
 	cookies, keys map[string]bool
-	// problem is the schema of every error.
-	problem *schema
+	// errors are the answers that the document has for statuses from 400 on,
+	// whatever to.
+	errors map[string][]*response
 
 	responses map[string]*response // by JSON pointer: many operations share one
 
@@ -90,7 +91,7 @@ func Parse(text []byte) (*Document, error) {
 		return nil, fmt.Errorf("the document is not an object")
 	}
 	d := &Document{
-		root: root, schemes: map[string]map[string]any{}, cookies: map[string]bool{}, keys: map[string]bool{}, responses: map[string]*response{},
+		root: root, schemes: map[string]map[string]any{}, cookies: map[string]bool{}, keys: map[string]bool{}, errors: map[string][]*response{}, responses: map[string]*response{},
 		compiler: jsonschema.NewCompiler(), compiled: map[string]*jsonschema.Schema{},
 	}
 	d.compiler.DefaultDraft(jsonschema.Draft2020)
@@ -122,7 +123,6 @@ func (d *Document) read() error {
 			d.keys[canonical(key)] = true
 		}
 	}
-	d.problem = r.schema("/components/schemas/Problem")
 	for template := range object(d.root["paths"]) {
 		d.paths = append(d.paths, r.path(template))
 	}
@@ -153,7 +153,7 @@ func (d *Document) Documented() (successes, failures []string) {
 // find gives the entry that a request's path is of, and its variables.
 func (d *Document) find(requested string) (*path, map[string]string) {
 	rest, ok := strings.CutPrefix(requested, d.prefix)
-	if !ok || (rest != "" && rest[0] != '/') {
+	if !ok || (rest != "" && rest[0] != '/') || strings.Contains(rest, "//") {
 		return nil, nil
 	}
 	if rest = strings.TrimSuffix(rest, "/"); rest == "" {
@@ -276,7 +276,11 @@ func (r *reader) operation(key, item, at string) *operation {
 		op.body = &requestBody{required: body["required"] == true, content: r.content(where)}
 	}
 	for status := range object(raw["responses"]) {
-		op.responses[status] = r.response(pointer(pointer(at, "responses"), status))
+		res := r.response(pointer(pointer(at, "responses"), status))
+		op.responses[status] = res
+		if known := r.d.errors[status]; status >= "4" && !slices.Contains(known, res) {
+			r.d.errors[status] = append(known, res)
+		}
 	}
 	security, ok := raw["security"]
 	if !ok {

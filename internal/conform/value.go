@@ -72,6 +72,16 @@ func (s *schema) decode(kind string, body []byte) (any, error) {
 	}
 }
 
+// leaveReadOnly takes those members of a request's body away that only answers
+// have: what they are sent as does not matter.
+func (s *schema) leaveReadOnly(body map[string]any) {
+	for name, member := range object(s.raw["properties"]) {
+		if object(member)["readOnly"] == true {
+			delete(body, name)
+		}
+	}
+}
+
 // is reports whether a value may be of a type.
 func (s *schema) is(kind string) bool {
 	return s.raw["type"] == kind || slices.Contains(list(s.raw["type"]), any(kind))
