@@ -25,7 +25,8 @@ const find = s => s[0] !== "=" ? document.querySelector(s) :
 	[...document.querySelectorAll("a, button, summary, label, [role=button], [role=tab]")].find(e => seen(e) && e.innerText.trim() === s.slice(1)) ?? null;
 const usable = s => { const e = find(s); return e && seen(e) && !e.disabled ? e : null; };
 const frame = () => new Promise(requestAnimationFrame);
-const place = e => { const r = e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; };
+// A link may take several lines, with nothing of it between them: the first counts.
+const place = e => { const r = e.getClientRects()[0] ?? e.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; };
 const target = async s => {
 	const e = usable(s);
 	if (!e) return null;
