@@ -13,26 +13,6 @@ import (
 	"dueto/services"
 )
 
-// signIn signs somebody in by the form of the page, and waits until the page
-// shows whose it is.
-func (p *page) signIn(name string) {
-	p.t.Helper()
-	p.fill("#sign-in-username", name)
-	p.fill("#sign-in-password", password)
-	p.click("#form-sign-in [type=submit]")
-	p.seeText("#account-name", name)
-	p.seeText("#status", "You are signed in.")
-}
-
-// send presses the button of a method's form.
-func (p *page) send(method string) { p.t.Helper(); p.click("#form-" + method + " [type=submit]") }
-
-// seeJSON waits until the answer that the page shows has a text.
-func (p *page) seeJSON(text string) {
-	p.t.Helper()
-	p.wait(`find("#json")?.textContent.includes(` + js(text) + `)`)
-}
-
 // asked counts the requests that the tab has made, such as "POST /auth/refresh".
 func (p *page) asked(request string) (n int) {
 	p.t.Helper()
