@@ -11,7 +11,7 @@ import (
 // AssetRead describes GET /static/{name}.
 var AssetRead = Operation{
 	Text:  "Style sheets, scripts and pictures of pages, named with a hash of their content.",
-	Plain: true, Storeless: true,
+	Plain: true, Storeless: true, Fails: []services.Code{services.CodeNotFound},
 	Answers: []Answer{
 		{Status: http.StatusOK, Text: "The file.", Body: textSchema(""), Type: "text/css", Headers: []string{headerETag}},
 		{Status: http.StatusOK, Text: "The file.", Body: textSchema(""), Type: "text/javascript", Headers: []string{headerETag}},

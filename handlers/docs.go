@@ -23,10 +23,10 @@ var DocsRead = Operation{
 // DocsFileRead describes GET /docs/{name}.
 var DocsFileRead = Operation{
 	Text:  "The style sheets and scripts of the page, named with a hash of their content.",
-	Plain: true, Storeless: true,
+	Plain: true, Storeless: true, Fails: []services.Code{services.CodeNotFound},
 	Answers: []Answer{
-		{Status: http.StatusOK, Text: "The file.", Body: textSchema(""), Type: "text/css", Headers: []string{headerETag}},
-		{Status: http.StatusOK, Text: "The file.", Body: textSchema(""), Type: "text/javascript", Headers: []string{headerETag}},
+		{Status: http.StatusOK, Text: "The file.", Body: textSchema(""), Type: "text/css", Headers: []string{headerETag, "Content-Encoding"}},
+		{Status: http.StatusOK, Text: "The file.", Body: textSchema(""), Type: "text/javascript", Headers: []string{headerETag, "Content-Encoding"}},
 		unchanged(),
 	},
 }

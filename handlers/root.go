@@ -45,6 +45,7 @@ var (
 		Answers: []Answer{ok("The store can be read and written.", statusSchema)},
 	}
 	DocumentRead = Operation{
+		Plain:   true,
 		Answers: []Answer{ok("An OpenAPI 3.1 document.", documentSchema, headerETag), unchanged()},
 	}
 	JWKSRead = Operation{

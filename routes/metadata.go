@@ -106,7 +106,13 @@ func describe(table []Route, path string) []byte {
 const mediaHTML = "text/html"
 
 // asPage reports whether a browser is shown a page in place of JSON.
-func asPage(route Route) bool { return route.Does.Paged }
+func asPage(route Route) bool { return route.Does.Paged || browsable(route) }
+
+// browsable reports whether the JSON of a route is shown as a page to those who
+// like that better.
+func browsable(route Route) bool {
+	return (route.Method == http.MethodGet || route.Method == http.MethodHead) && !route.Does.Plain && !route.Does.Paged
+}
 
 func fieldsOf(body *openapi.Schema) fields {
 	list := make(fields, len(body.Properties))

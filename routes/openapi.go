@@ -2,6 +2,7 @@ package routes
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -130,6 +131,9 @@ func (d *describer) parameters(route Route) (list []openapi.Parameter) {
 			list = append(list, openapi.Parameter{Name: p.Name, In: "query", Description: p.Text, Schema: d.bounded(p)})
 		}
 	}
+	if browsable(route) {
+		list = append(list, formatParameter)
+	}
 	etag := &openapi.Schema{Type: openapi.Types{openapi.String}}
 	if slices.ContainsFunc(route.Does.Answers, func(a handlers.Answer) bool { return a.Status == http.StatusNotModified }) {
 		list = append(list, openapi.Parameter{Name: "If-None-Match", In: "header", Schema: etag,
@@ -146,6 +150,10 @@ func (d *describer) parameters(route Route) (list []openapi.Parameter) {
 // member of the object (the style of forms).
 var anyParameters = openapi.Parameter{Name: "others", In: "query", Description: "What mail programs and trackers add to a link. It is not looked at.",
 	Schema: &openapi.Schema{Type: openapi.Types{openapi.Object}, AdditionalProperties: &openapi.Schema{Type: openapi.Types{openapi.String}}}}
+
+// formatParameter has the last word on what a browser is shown.
+var formatParameter = openapi.Parameter{Name: "format", In: "query", Description: "JSON, or a page for people. Without it, `Accept` decides.",
+	Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Enum: []any{"json", "html"}}}
 
 // bounded gives a parameter's schema with the bounds that are settings.
 func (d *describer) bounded(p handlers.Param) *openapi.Schema {
@@ -181,6 +189,12 @@ func (d *describer) responses(route Route) map[string]openapi.Response {
 			if asPage(route) {
 				r.Content[mediaHTML] = page
 			}
+		}
+		if _, versioned := r.Headers["ETag"]; versioned && browsable(route) && answer.Status == http.StatusOK {
+			r.Headers["ETag"] = openapi.Header{Ref: "#/components/headers/ETag-of-JSON"}
+		}
+		if same, ok := all[strconv.Itoa(answer.Status)]; ok { // another type of the same
+			maps.Copy(r.Content, same.Content)
 		}
 		all[strconv.Itoa(answer.Status)] = r
 	}

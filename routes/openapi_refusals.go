@@ -100,17 +100,24 @@ var refusalNames = map[string]string{
 	"busy storage_unavailable timeout":                              "Unavailable",
 }
 
-// refusalName names a refusal by its codes.
-func refusalName(codes []services.Code) string {
+// refusalKey is how refusalNames lists codes, which are sorted.
+func refusalKey(codes []services.Code) string {
 	words := make([]string, len(codes))
 	for i, code := range codes {
 		words[i] = string(code)
 	}
-	if name := refusalNames[strings.Join(words, " ")]; name != "" {
+	return strings.Join(words, " ")
+}
+
+// refusalName names a refusal by its codes; one of a single code is named after
+// it.
+func refusalName(codes []services.Code) string {
+	key := refusalKey(codes)
+	if name := refusalNames[key]; name != "" {
 		return name
 	}
 	var name strings.Builder
-	for _, part := range strings.FieldsFunc(strings.Join(words, "_or_"), func(r rune) bool { return r == '_' }) {
+	for _, part := range strings.FieldsFunc(key, func(r rune) bool { return r == '_' || r == ' ' }) {
 		name.WriteString(strings.ToUpper(part[:1]) + part[1:])
 	}
 	return name.String()
@@ -205,7 +212,9 @@ func headers() map[string]openapi.Header {
 	return map[string]openapi.Header{
 		"Allow":            {Schema: text, Required: true, Description: "The methods of the path."},
 		"Cache-Control":    {Schema: text, Required: true, Description: "`no-store` where somebody was signed in, and of errors; else `no-cache`: what anybody may read can be kept, and asked for anew with `If-None-Match`."},
+		"Content-Encoding": {Schema: text, Description: "`gzip` where the client takes it."},
 		"ETag":             {Schema: text, Required: true, Description: "The version, for `If-None-Match` and `If-Match`."},
+		"ETag-of-JSON":     {Schema: text, Description: "The version, for `If-None-Match` and `If-Match`. Pages have none."},
 		"Link":             {Schema: text, Description: "Where the neighbours of the page are: `rel=\"next\"` and `rel=\"prev\"` (RFC 8288)."},
 		"Location":         {Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Format: "uri"}, Required: true, Description: "Where the new resource is."},
 		"Retry-After":      {Schema: number, Description: "After how many seconds to try again."},

@@ -310,6 +310,7 @@ func TestBrowse_AServerThatCannotIsAPageToo(t *testing.T) {
 	}
 	server := httptest.NewServer(handler)
 	defer server.Close()
+	describe(t, server.URL, describedBy(a.Config))
 	r := a.do("GET", server.URL+"/readyz", nil, browserAccept)
 	if p := r.shown(http.StatusServiceUnavailable); r.Header.Get("Retry-After") != "1" || !strings.Contains(p.text("json"), "The server is stopping.") {
 		t.Errorf("503 has %v", r.Header)

@@ -352,7 +352,7 @@ func TestUserETag_DiffersByViewerAndGuardsWrites(t *testing.T) {
 		}
 	}
 	for _, r := range []*response{public, own, a.do("GET", "/users", nil), a.do("GET", "/users/999", nil)} {
-		if got := r.Header.Values("Vary"); !slices.Equal(got, []string{"Authorization, Cookie"}) {
+		if got := r.Header.Values("Vary"); !slices.Equal(got, []string{"Authorization, Cookie", "Accept"}) {
 			t.Errorf("%s varies by %v", r.What, got)
 		}
 	}

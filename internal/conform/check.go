@@ -115,6 +115,7 @@ func (c *check) outside(rule Rule) {
 	switch kind := mediaType(c.Got.Get("Content-Type")); {
 	case kind == problemType && c.Method != http.MethodHead:
 		c.problem()
+	case kind == pageType && (c.Method == http.MethodGet || c.Method == http.MethodHead): // what a browser is shown of it
 	case kind != problemType && len(known) == 0:
 		c.wrong(MediaType, "%q of an error", kind)
 	}

@@ -15,7 +15,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-const problemType = "application/problem+json"
+const (
+	problemType = "application/problem+json"
+	pageType    = "text/html"
+)
 
 // mediaType gives a media type without its parameters.
 func mediaType(value string) string {
@@ -106,8 +109,8 @@ func (s *schema) value(given []string, explode bool) any {
 			return json.Number(first)
 		}
 	case s.is("boolean"):
-		if first == "true" || first == "false" {
-			return first == "true"
+		if value, err := strconv.ParseBool(strings.ToLower(first)); err == nil { // 1 and 0 too, as its description says
+			return value
 		}
 	}
 	return first

@@ -1,0 +1,66 @@
+package routes
+
+import (
+	"encoding/json"
+	"testing"
+
+	"dueto/middleware"
+	"dueto/openapi"
+)
+
+// A title is the name of a component: two schemas that share one are the same.
+func TestSchemas_OfOneTitleAreTheSame(t *testing.T) {
+	t.Parallel()
+	known := map[string]string{}
+	var look func(s *openapi.Schema)
+	look = func(s *openapi.Schema) {
+		if s == nil {
+			return
+		}
+		if s.Title != "" {
+			text, err := json.Marshal(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if other, ok := known[s.Title]; ok && other != string(text) {
+				t.Errorf("there are two schemas called %s: %s and %s", s.Title, other, text)
+			}
+			known[s.Title] = string(text)
+		}
+		look(s.Items)
+		for _, p := range s.Properties {
+			look(p.Schema)
+		}
+		for _, one := range s.OneOf {
+			look(one)
+		}
+		more, _ := s.AdditionalProperties.(*openapi.Schema)
+		look(more)
+	}
+	for _, route := range withImplied(Table()) {
+		look(route.Does.Body)
+		for _, answer := range route.Does.Answers {
+			look(answer.Body)
+		}
+	}
+	if len(known) < 20 || known["Task"] == "" {
+		t.Errorf("%d schemas have a title", len(known))
+	}
+}
+
+func TestRefusals_AreExplainedAndNamed(t *testing.T) {
+	t.Parallel()
+	d := &describer{}
+	for _, route := range withImplied(Table()) {
+		for status, codes := range d.refusals(route) {
+			if len(codes) > 1 && refusalNames[refusalKey(codes)] == "" {
+				t.Errorf("%s: %d with %v has no name", route.ID, status, codes)
+			}
+			for _, code := range codes {
+				if meaning[code] == "" || middleware.Status(code) != status {
+					t.Errorf("%s: %s is not explained, or is no %d", route.ID, code, status)
+				}
+			}
+		}
+	}
+}
