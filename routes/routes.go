@@ -62,7 +62,7 @@ type app struct {
 	jwks      handlers.Func
 	asset     handlers.Func
 	health    *handlers.HealthHandler
-	docs      *handlers.DocsHandler
+	docs      handlers.Func
 	auth      *handlers.AuthHandler
 	apiTokens *handlers.APITokenHandler
 	users     *handlers.UserHandler
@@ -101,7 +101,7 @@ func New(d Deps) (http.Handler, error) {
 		jwks:   handlers.JWKS(svc.Keys.JWKS),
 		asset:  handlers.Asset(assets.Read),
 		health: handlers.NewHealthHandler(d.Store.Ready, d.Draining),
-		docs:   handlers.NewDocsHandler(web.NewDocs(public.EscapedPath())),
+		docs:   handlers.Docs(pages.Docs()),
 		auth:   handlers.NewAuthHandler(svc.Accounts, svc.Sessions, cookies, links, pages),
 
 		apiTokens: handlers.NewAPITokenHandler(svc.APITokens, links),
@@ -164,7 +164,7 @@ func New(d Deps) (http.Handler, error) {
 // Table lists the routes as they are served, for people to read.
 func Table() []Route {
 	a := &app{
-		health: &handlers.HealthHandler{}, docs: &handlers.DocsHandler{}, auth: &handlers.AuthHandler{}, apiTokens: &handlers.APITokenHandler{},
+		health: &handlers.HealthHandler{}, auth: &handlers.AuthHandler{}, apiTokens: &handlers.APITokenHandler{},
 		users: &handlers.UserHandler{}, tasks: &handlers.TaskHandler{},
 	}
 	return a.table()

@@ -72,8 +72,7 @@ func (a *app) table() []Route {
 		{ID: "jwks_read", Method: get, Path: "/.well-known/jwks.json", Access: Credentials, Rate: services.RateExempt, Handler: a.jwks, Does: handlers.JWKSRead, Name: "jwks", Summary: "Get the public keys that check access tokens"},
 		{ID: "openapi_read", Method: get, Path: "/openapi.json", Access: Anyone, Handler: a.document, Scope: services.AnyScope, Does: handlers.DocumentRead, Name: "openapi", Summary: "Get the description of the API, for tools"},
 		{ID: "asset_read", Method: get, Path: "/static/:name", Access: Credentials, Rate: services.RateExempt, Handler: a.asset, Does: handlers.AssetRead, Summary: "Get a file of a page"},
-		{ID: "docs_read", Method: get, Path: "/docs", Access: Credentials, Rate: services.RateExempt, Handler: a.docs.Page, Does: handlers.DocsRead, Name: "docs", Summary: "Read and try the API on a page"},
-		{ID: "docs_file_read", Method: get, Path: "/docs/:name", Access: Credentials, Rate: services.RateExempt, Handler: a.docs.File, Does: handlers.DocsFileRead, Summary: "Get a file that the page loads"},
+		{ID: "docs_read", Method: get, Path: "/docs", Access: Credentials, Rate: services.RateExempt, Handler: a.docs, Does: handlers.DocsRead, Name: "docs", Summary: "Read and try the API on a page"},
 
 		{ID: "auth_register", Method: post, Path: "/auth/register", Access: Credentials, Rate: services.RateRegister, Handler: a.auth.Register, Does: handlers.AuthRegister, Name: "register", Summary: "Make an account"},
 		{ID: "auth_activate_link", Method: get, Path: "/auth/activate/:token", Access: Credentials, Rate: services.RateLinks, Handler: a.auth.ActivateByLink, Does: handlers.AuthActivateLink, Summary: "Confirm an account by following its link"},

@@ -301,10 +301,14 @@ func (p *page) picture() []byte {
 }
 
 // wantOwn checks that the page has nothing that comes from, or leads to, another
-// host.
-func (p *page) wantOwn() {
+// host, but for links to those that are named.
+func (p *page) wantOwn(linked ...string) {
 	p.t.Helper()
+	if linked == nil {
+		linked = []string{}
+	}
 	for _, foreign := range evaluate[[]string](p, `[...document.querySelectorAll("[src], [href], [action], [data], [poster], [srcset]")]
+		.filter(e => !(e.tagName === "A" && `+js(linked)+`.includes(e.href)))
 		.filter(e => [e.src, e.href, e.action, e.data, e.poster].some(u => typeof u === "string" && u && !u.startsWith("data:") && new URL(u, location.href).origin !== location.origin))
 		.map(e => e.outerHTML.slice(0, 200))`) {
 		p.t.Errorf("%s has %s", p.path(), foreign)
@@ -315,7 +319,8 @@ func (p *page) wantOwn() {
 func (p *page) wantNarrow() {
 	p.t.Helper()
 	if wide := evaluate[int](p, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
-		p.t.Errorf("%s is wider than the screen by %d pixels", p.path(), wide)
+		p.t.Errorf("%s is wider than the screen by %d pixels: %.300q", p.path(), wide, evaluate[[]string](p, `[...document.querySelectorAll("body *")]
+			.filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth).map(e => e.cloneNode(false).outerHTML)`))
 	}
 }
 

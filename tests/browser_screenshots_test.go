@@ -88,7 +88,7 @@ type screenshotWorld struct{ *mailApp }
 func newScreenshotWorld(t *testing.T) screenshotWorld {
 	t.Helper()
 	mail := newMailServer(t)
-	w := screenshotWorld{&mailApp{docsApp(t, "", mail.settings), mail}}
+	w := screenshotWorld{&mailApp{newBrowserApp(t, "", mail.settings), mail}}
 	maria, jonas := w.member("maria"), w.member("jonas")
 	type members = map[string]any
 	for _, task := range []members{

@@ -290,7 +290,6 @@ var besideTheDocument = map[string]string{
 	"pass":                                   "speaks to PostgreSQL",
 	"TestBrowse_AServerThatCannotIsAPageToo": "describes the server that it makes",
 	"page":                                   "is a page of the tests' own, for a browser",
-	"docsApp":                                "has a stand-in for the document",
 	"TestBody_CutOffIsRefusedThoughItReadsWell": "writes by hand what no client sends",
 }
 

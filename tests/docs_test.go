@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,7 +18,7 @@ import (
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 
-var docsFileOfPage = regexp.MustCompile(`(?:src|href)="([^"]*/docs/[^"]+)"`)
+var docsFileOfPage = regexp.MustCompile(`(?:src|href)="([^"]*/static/[^"]+)"`)
 
 // gunzip unpacks what a browser would.
 func gunzip(t testing.TB, packed []byte) []byte {
@@ -62,12 +59,12 @@ func TestDocs_ThePageIsThereWhateverIsAskedFor(t *testing.T) {
 		}
 		a.do("GET", prefix+"/docs", nil, header{"If-None-Match", page.Header.Get("ETag")}).want(http.StatusNotModified)
 		files := docsFileOfPage.FindAllSubmatch(page.Body, -1)
-		if len(files) != 4 {
+		if len(files) != 5 {
 			t.Fatalf("the page loads %q", files)
 		}
 		for _, file := range files {
 			path := string(file[1])
-			if !strings.HasPrefix(path, prefix+"/docs/") {
+			if !strings.HasPrefix(path, prefix+"/static/") {
 				t.Errorf("the page loads %s", path)
 			}
 			a.do("GET", path, nil).want(http.StatusOK)
@@ -83,7 +80,7 @@ func TestDocs_FilesComeAsTheClientTakesThem(t *testing.T) {
 	sizes := map[string]int{}
 	for _, file := range docsFileOfPage.FindAllSubmatch(a.do("GET", "/docs", nil).Body, -1) {
 		path := string(file[1])
-		mediaType := map[bool]string{true: "text/javascript; charset=utf-8", false: "text/css; charset=utf-8"}[strings.HasSuffix(path, ".js")]
+		mediaType := map[string]string{"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}[path[strings.LastIndexByte(path, '.')+1:]]
 		whole := a.do("GET", path, nil, header{"Accept-Encoding", plain}).want(http.StatusOK)
 		sizes[path] = len(whole.Body)
 		tags := map[string]bool{whole.Header.Get("ETag"): false}
@@ -115,54 +112,13 @@ func TestDocs_FilesComeAsTheClientTakesThem(t *testing.T) {
 			}
 		}
 	}
-	if len(sizes) != 4 {
+	if len(sizes) != 5 {
 		t.Errorf("the page loads %v", sizes)
 	}
 	for _, name := range []string{"docs.js", "docs.html", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "..", "%2e%2e", "docs.js.gz"} {
-		a.do("GET", "/docs/"+name, nil).wantProblem(http.StatusNotFound, services.CodeNotFound)
+		a.do("GET", "/static/"+name, nil).wantProblem(http.StatusNotFound, services.CodeNotFound)
 	}
 }
-
-// docsApp is a server with a document in front of it.
-func docsApp(t *testing.T, prefix string, change ...func(*config.Config)) *app {
-	t.Helper()
-	var proxy *httputil.ReverseProxy
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != prefix+"/openapi.json" {
-			proxy.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprint(w, docsDocument)
-	}))
-	t.Cleanup(front.Close)
-	a := newApp(t, append(change, func(c *config.Config) { c.PublicURL = front.URL + prefix })...)
-	behind, err := url.Parse(a.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy = httputil.NewSingleHostReverseProxy(behind)
-	return a
-}
-
-const docsDocument = `{"openapi":"3.1.1","info":{"title":"Dueto","version":"1"},"servers":[{"url":"http://elsewhere.test"}],
-"tags":[{"name":"auth"},{"name":"tasks"}],"security":[{},{"bearer":[]}],
-"paths":{
-"/auth/login":{"post":{"operationId":"auth_login","tags":["auth"],"security":[],"summary":"Get a pair of tokens",
-  "requestBody":{"required":true,"content":{"application/json":{"schema":{"type":"object","properties":{"username":{"type":"string"},"password":{"type":"string"},"mode":{"type":"string","enum":["json","two-cookies"]}}}}}},
-  "responses":{"200":{"description":"ok","content":{"application/json":{"schema":{"type":"object"}}}}}}},
-"/auth/logout":{"post":{"operationId":"auth_logout","tags":["auth"],"security":[],"summary":"End a session",
-  "requestBody":{"content":{"application/json":{"schema":{"type":"object","properties":{"refresh":{"type":"string"}}}}}},
-  "responses":{"204":{"description":"ended"}}}},
-"/tasks":{
- "get":{"operationId":"tasks_list","tags":["tasks"],"summary":"List tasks",
-  "parameters":[{"name":"done","in":"query","schema":{"type":"boolean"}},{"name":"tag","in":"query","schema":{"type":"array","items":{"type":"string"}}}],
-  "responses":{"200":{"description":"ok","content":{"application/json":{"schema":{"type":"array","items":{"$ref":"#/components/schemas/Task"}}}}}}},
- "post":{"operationId":"tasks_create","tags":["tasks"],"summary":"Make a task",
-  "requestBody":{"required":true,"content":{"application/json":{"schema":{"$ref":"#/components/schemas/Task"}}}},
-  "responses":{"201":{"description":"made","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Task"}}}}}}}},
-"components":{"schemas":{"Task":{"type":"object","required":["title"],"properties":{"id":{"type":"integer","readOnly":true},"title":{"type":"string"},"due_to":{"type":["string","null"],"format":"date-time"}}}},
-"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"}}}}`
 
 // operation gives the selector of a part of an operation on the page.
 func operation(id, part string) string { return `[id^="operations-"][id$="-` + id + `"] ` + part }
@@ -189,14 +145,18 @@ func (p *page) execute(id, body string) (status, answer string) {
 	return status, answer
 }
 
-const docsStatus = "#docs-status"
+const (
+	docsStatus = "#docs-status"
+	// licence is where the text of Dueto's is.
+	licence = "https://spdx.org/licenses/MIT.html"
+)
 
 func TestBrowser_DocsTryCallsThatCarryTheLogin(t *testing.T) {
 	t.Parallel()
 	for _, prefix := range []string{"", "/below/a"} {
 		t.Run("at "+prefix+"/docs", func(t *testing.T) {
 			t.Parallel()
-			a := docsApp(t, prefix)
+			a := newBrowserApp(t, prefix)
 			if _, err := a.Services.Accounts.CreateSuperuser(t.Context(), services.NewAccount{Username: "alice", Email: address("alice"), Password: password}); err != nil {
 				t.Fatal(err)
 			}
@@ -244,7 +204,7 @@ func TestBrowser_DocsTryCallsThatCarryTheLogin(t *testing.T) {
 				t.Errorf("by cookie: %s", status)
 			}
 			tasks("As alice", "By cookie")
-			p.wantOwn()
+			p.wantOwn(licence)
 		})
 	}
 }
@@ -255,7 +215,7 @@ var docsUnmended = []string{"button-name", "color-contrast", "label", "nested-in
 
 func TestBrowser_DocsCanBeUsedByAll(t *testing.T) {
 	t.Parallel()
-	p := docsApp(t, "").page()
+	p := newBrowserApp(t, "").page()
 	p.visit("/docs")
 	p.see(operation("tasks_list", ""))
 	for _, id := range []string{"tasks_list", "tasks_create", "auth_login"} {
@@ -271,7 +231,7 @@ func TestBrowser_DocsCanBeUsedByAll(t *testing.T) {
 		p.click("button.close-modal")
 		p.gone(".auth-container")
 	}
-	p.wantOwn()
+	p.wantOwn(licence)
 	p.size(390, 844)
 	p.wantNarrow()
 	p.axe("#swagger-ui")

@@ -86,7 +86,8 @@ func (tw *twins) level() {
 func (tw *twins) ask(who, method, path string, body any, headers ...header) {
 	tw.t.Helper()
 	tw.asked++
-	headers = append(headers, header{"X-Request-Id", "request-" + strconv.Itoa(tw.asked)})
+	// What is drawn may be longer than the document allows, with white space that is cut.
+	headers = append(headers, header{"X-Request-Id", "request-" + strconv.Itoa(tw.asked)}, beyond)
 	var answers [2]*response
 	for i, a := range tw.sides {
 		if p := tw.people[who]; p != nil {

@@ -227,7 +227,7 @@ func TestAuthentication_IsDecidedBeforeAnythingElse(t *testing.T) {
 func TestCredentialRoutes_IgnoreTheHeader(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
-	ignoring := []string{"/healthz", "/readyz", "/.well-known/jwks.json", "/static/:name", "/docs", "/docs/:name", "/auth/register", "/auth/activate/:token", "/auth/activate/resend", "/auth/login", "/auth/refresh", "/auth/verify", "/auth/logout",
+	ignoring := []string{"/healthz", "/readyz", "/.well-known/jwks.json", "/static/:name", "/docs", "/auth/register", "/auth/activate/:token", "/auth/activate/resend", "/auth/login", "/auth/refresh", "/auth/verify", "/auth/logout",
 		"/auth/email/confirm/:token", "/auth/password/reset", "/auth/password/reset/confirm", "/auth/password/reset/:token"}
 	for _, route := range routes.Table() {
 		if slices.Contains(ignoring, route.Path) != (route.Access == routes.Credentials) {

@@ -19,7 +19,7 @@ import (
 // openRoutes are those that answer without a credential. Every other route has
 // to refuse, and so does each that is added and not named here.
 var openRoutes = []string{
-	"GET /", "GET /healthz", "GET /readyz", "GET /.well-known/jwks.json", "GET /openapi.json", "GET /static/:name", "GET /docs", "GET /docs/:name",
+	"GET /", "GET /healthz", "GET /readyz", "GET /.well-known/jwks.json", "GET /openapi.json", "GET /static/:name", "GET /docs",
 	"POST /auth/register", "GET /auth/activate/:token", "POST /auth/activate/:token", "POST /auth/activate/resend",
 	"POST /auth/login", "POST /auth/refresh", "POST /auth/verify", "POST /auth/logout",
 	"GET /auth/email/confirm/:token", "POST /auth/email/confirm/:token", "POST /auth/password/reset", "POST /auth/password/reset/confirm",
@@ -383,6 +383,13 @@ func TestCORS_LetsTheListedOriginsInOnly(t *testing.T) {
 		if h.Get("Access-Control-Allow-Origin") != friend || h.Get("Access-Control-Allow-Methods") != method ||
 			h.Get("Access-Control-Allow-Headers") != "authorization,content-type,if-match" {
 			t.Errorf("preflight of %s: %v", method, h)
+		}
+	}
+	for _, route := range routes.Table() {
+		path := strings.NewReplacer(":id", "1", ":token", "x", ":name", "x").Replace(route.Path)
+		r := a.do("OPTIONS", path, nil, header{"Origin", friend}, header{"Access-Control-Request-Method", route.Method}).want(http.StatusNoContent)
+		if got := r.Header.Get("Access-Control-Allow-Methods"); got != route.Method {
+			t.Errorf("preflight of %s %s allows %q", route.Method, path, got)
 		}
 	}
 	for _, path := range []string{"/tasks", "/tasks/999", "/nowhere", "/users/me", "/tasks?nonsense=1"} {
