@@ -24,11 +24,14 @@ build: need-go ## Build bin/dueto
 .PHONY: test
 test: need-tools tests/npm/node_modules ## Run every test, on both engines; as root on Debian, install what they need
 	$(GO) vet ./...
-	$(GO) test -race -timeout 15m ./...
+	$(GO) test -race -parallel $(PARALLEL) -timeout 15m ./...
 	$(GO) test -count=1 -run '^TestRequestCosts_' ./tests # the race detector would allocate too
-	DUETO_TEST_ENGINE=postgres $(GO) test -race -timeout 15m -run '$(RACY)' ./tests
-	DUETO_TEST_ENGINE=postgres $(GO) test -timeout 15m -skip '^Test(SQLite|Postgres|Browser)|$(RACY)' ./tests
+	DUETO_TEST_ENGINE=postgres $(GO) test -race -parallel $(PARALLEL) -timeout 15m -run '$(RACY)' ./tests
+	DUETO_TEST_ENGINE=postgres $(GO) test -parallel $(PARALLEL) -timeout 15m -skip '^Test(SQLite|Postgres|Browser)|$(RACY)' ./tests
 	@$(MAKE) --no-print-directory fuzz
+
+# Tests wait for disks, clocks and other programs: more at once than processors.
+PARALLEL := 4
 
 # What much happens in at once: on PostgreSQL the race detector looks at this
 # alone, for the rest is the same code as on SQLite.

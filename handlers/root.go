@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -92,16 +94,28 @@ func RootRead(names []string) Operation {
 	return Operation{Answers: []Answer{ok("The URLs of the resources, by name.", s)}}
 }
 
-// Document answers GET /openapi.json.
-func Document(document []byte) Func {
-	sum := sha256.Sum256(document)
-	version := base64.RawURLEncoding.EncodeToString(sum[:12])
+// Document answers GET /openapi.json with what describe gives, which is asked
+// once, by the first who wants it: starting does not wait for it.
+func Document(describe func() ([]byte, error)) Func {
+	type described struct {
+		body    []byte
+		version string
+	}
+	once := sync.OnceValues(func() (described, error) {
+		body, err := describe()
+		sum := sha256.Sum256(body)
+		return described{body, base64.RawURLEncoding.EncodeToString(sum[:12])}, err
+	})
 	return func(c *gin.Context) error {
+		document, err := once()
+		if err != nil {
+			return fmt.Errorf("describe the API: %w", err)
+		}
 		c.Writer.Header()["Cache-Control"] = documentCache
-		if notModified(c, version) {
+		if notModified(c, document.version) {
 			return nil
 		}
-		return sendJSON(c, http.StatusOK, document)
+		return sendJSON(c, http.StatusOK, document.body)
 	}
 }
 

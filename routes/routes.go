@@ -110,11 +110,10 @@ func New(d Deps) (http.Handler, error) {
 		tasks: handlers.NewTaskHandler(svc.Tasks, links, paging),
 	}
 	a.root = handlers.Root(resources(a.table(), links))
-	document, err := json.Marshal(Document(d.Config))
-	if err != nil {
-		return nil, fmt.Errorf("describe the API: %w", err)
-	}
-	a.document = handlers.Document(append(document, '\n'))
+	a.document = handlers.Document(func() ([]byte, error) {
+		document, err := json.Marshal(Document(d.Config))
+		return append(document, '\n'), err
+	})
 
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()

@@ -35,9 +35,10 @@ type knownServer struct {
 var (
 	// knownServers are the servers that are running, by host.
 	knownServers sync.Map
-	// parsedDocuments are the documents that servers had, by their text, and
-	// answersSeen the answers of theirs that were met.
-	parsedDocuments, answersSeen sync.Map
+	// settledDocuments are the documents' texts by the settings of servers,
+	// parsedDocuments the documents by their text, and answersSeen the answers of
+	// theirs that were met.
+	settledDocuments, parsedDocuments, answersSeen sync.Map
 )
 
 // describe has the exchanges with a server held against its document until the
@@ -66,7 +67,19 @@ func describe(t testing.TB, at string, document func() ([]byte, error)) {
 // describedBy gives the document of a server with some settings, without a
 // request that it would count.
 func describedBy(c config.Config) func() ([]byte, error) {
-	return func() ([]byte, error) { return json.Marshal(routes.Document(c)) }
+	c.Addr, c.Database, c.SecretFile = "", "", "" // each server has its own
+	return func() ([]byte, error) {
+		settings, err := json.Marshal(c)
+		if err != nil {
+			return nil, err
+		}
+		if known, ok := settledDocuments.Load(string(settings)); ok {
+			return known.([]byte), nil
+		}
+		text, err := json.Marshal(routes.Document(c))
+		settledDocuments.Store(string(settings), text)
+		return text, err
+	}
 }
 
 // servedDocument asks a server for its document.
