@@ -72,10 +72,12 @@ check: need-go ## Check formatting, modules and lint, as CI does first
 vuln: need-go ## Look for known vulnerabilities (needs the Go vulnerability database)
 	$(GO) run $(VULN) ./...
 
-SCREENSHOTS ?= docs/screenshots
+SCREENSHOTS ?= screenshots
 .PHONY: screenshots
-screenshots: need-go ## Take pictures of the pages into the folder SCREENSHOTS
+screenshots: need-go ## Take pictures of the pages into the folder SCREENSHOTS, and those of the README
 	DUETO_SCREENSHOTS=$(abspath $(SCREENSHOTS)) $(GO) test -count=1 -run '^TestBrowser_Screenshots$$' ./tests
+	cp $(SCREENSHOTS)/tasks-desktop-light.png docs/screenshots/tasks.png
+	cp $(SCREENSHOTS)/task-phone-dark.png docs/screenshots/task-phone.png
 
 .PHONY: bench
 bench: need-go ## Measure against hand-made servers and write bench/RESULTS.md

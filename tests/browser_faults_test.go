@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 )
 
@@ -16,6 +17,7 @@ import (
 //
 //	console: what a script writes as an error
 //	exception: what no script catches
+//	dialog: what a script asks or tells in a window of its own, as alert does
 //	log: what the browser itself complains of
 //	policy: what the Content-Security-Policy stopped
 //	foreign: what is asked of another host than the server
@@ -55,6 +57,8 @@ func (f *faults) note(event any) {
 			text += " " + e.ExceptionDetails.Exception.Description
 		}
 		f.add("exception: %s", text)
+	case *cdppage.EventJavascriptDialogOpening:
+		f.add("dialog: %s", e.Message)
 	case *log.EventEntryAdded:
 		// What is lost or answered badly is told of by the network's own events.
 		if e.Entry.Source != log.EntrySourceNetwork && (e.Entry.Level == log.EntryLevelError || e.Entry.Source == log.EntrySourceSecurity) {

@@ -1,10 +1,16 @@
 package tests
 
 import (
+	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"dueto/config"
 )
 
 // screenshotPages are the pages that pictures are taken of, each in a tab of its
@@ -82,13 +88,27 @@ var screenshotPages = []struct {
 	}, 0},
 }
 
+// usualURL is where the README has the server, which pictures are to show.
+const usualURL = "http://127.0.0.1:8000"
+
 // screenshotWorld is a server that a few people use.
 type screenshotWorld struct{ *mailApp }
 
 func newScreenshotWorld(t *testing.T) screenshotWorld {
 	t.Helper()
 	mail := newMailServer(t)
-	w := screenshotWorld{&mailApp{newBrowserApp(t, "", mail.settings), mail}}
+	w := screenshotWorld{&mailApp{newApp(t, mail.settings, func(c *config.Config) { c.PublicURL = usualURL }), mail}}
+	front, err := net.Listen("tcp", strings.TrimPrefix(usualURL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind, err := url.Parse(w.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &http.Server{Handler: httputil.NewSingleHostReverseProxy(behind), ReadHeaderTimeout: patience}
+	go func() { _ = proxy.Serve(front) }()
+	t.Cleanup(func() { _ = proxy.Close() })
 	maria, jonas := w.member("maria"), w.member("jonas")
 	type members = map[string]any
 	for _, task := range []members{

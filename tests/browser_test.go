@@ -102,7 +102,7 @@ func newPage(t testing.TB, base string) *page {
 		t.Fatal(err)
 	}
 	p := &page{t: t, base: base, faults: newFaults(base)}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.faults.note))
+	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.note))
 	p.ctx = ctx
 	t.Cleanup(func() {
 		if !t.Skipped() && ctx.Err() == nil {
@@ -124,6 +124,17 @@ func newPage(t testing.TB, base string) *page {
 	}`})
 	p.size(1280, 900)
 	return p
+}
+
+// note tells the faults of an event of the tab, and closes dialogs, which would
+// hold up the page for ever.
+func (p *page) note(event any) {
+	p.faults.note(event)
+	if _, ok := event.(*cdppage.EventJavascriptDialogOpening); ok {
+		go func() { // the answer to it comes by way of the events
+			_, _ = chromedp.Call(p.ctx, cdppage.HandleJavaScriptDialog, cdppage.HandleJavaScriptDialogParams{})
+		}()
+	}
 }
 
 // must fails the test where the browser cannot do a thing.
