@@ -184,10 +184,16 @@ func TestBrowser_DocsTryCallsThatCarryTheLogin(t *testing.T) {
 			if got := p.text(docsStatus); got != "Signed in: calls carry the access token, for 300 seconds." {
 				t.Errorf("after the login it says %q", got)
 			}
-			if status, _ := p.execute("tasks_create", `{"title": "As alice"}`); status != "201" {
+			if status, _ := p.execute("tasks_create", `{"title": `+js(nasty)+`}`); status != "201" {
 				t.Errorf("as alice: %s", status)
 			}
-			tasks("As alice")
+			tasks(nasty)
+			if _, answer := p.execute("tasks_list", ""); !strings.Contains(answer, "<img src=x onerror=alert(1)>") {
+				t.Errorf("the answer is shown as %s", answer)
+			}
+			if made := evaluate[int](p, `document.querySelectorAll("[onerror]").length`); made != 0 {
+				t.Errorf("of a title %d elements are made", made)
+			}
 			var tokens struct{ Refresh string }
 			(&response{t: t, What: "login", Body: []byte(answer)}).decode(&tokens)
 			if status, _ := p.execute("auth_logout", `{"refresh": "`+tokens.Refresh+`"}`); status != "204" {
@@ -203,7 +209,7 @@ func TestBrowser_DocsTryCallsThatCarryTheLogin(t *testing.T) {
 			if status, _ := p.execute("tasks_create", `{"title": "By cookie"}`); status != "201" {
 				t.Errorf("by cookie: %s", status)
 			}
-			tasks("As alice", "By cookie")
+			tasks(nasty, "By cookie")
 			p.wantOwn(licence)
 		})
 	}
@@ -236,4 +242,38 @@ func TestBrowser_DocsCanBeUsedByAll(t *testing.T) {
 	p.wantNarrow()
 	p.axe("#swagger-ui")
 	p.axeWithin("#swagger-ui", docsUnmended...)
+}
+
+func TestBrowser_DocsNeedNoMouse(t *testing.T) {
+	t.Parallel()
+	a := newBrowserApp(t, "")
+	key := a.user("alice").do("POST", "/auth/tokens", map[string]any{"name": "keyboard"}).want(http.StatusCreated).object()["key"].(string)
+	p := a.page()
+	p.visit("/docs")
+	p.see(operation("tasks_list", ""))
+	p.tabShown("button.authorize")
+	p.press("Enter")
+	p.see(".auth-container input")
+	p.wait(`document.activeElement.matches(".auth-container input")`)
+	if asked := p.texts(".auth-container h4"); len(asked) != 2 {
+		t.Errorf("there is to be put in: %q", asked)
+	}
+	p.press("Token "+key, "Enter") // the focus is where the last of them is put in
+	p.wait(`[...document.querySelectorAll(".auth-container button")].some(e => e.innerText === "Logout")`)
+	p.press("Tab", "Tab")
+	if got := p.focused(); got != "Close" {
+		t.Errorf("after the key Tab leads to %q", got)
+	}
+	p.press("Enter")
+	p.gone(".auth-container")
+
+	p.tabShown(operation("tasks_create", ".opblock-summary-control"))
+	p.press("Enter")
+	p.see(operation("tasks_create", "button.execute"))
+	p.tabShown(operation("tasks_create", "button.execute"))
+	p.press("Enter")
+	p.see(operation("tasks_create", ".live-responses-table"))
+	if status := p.text(operation("tasks_create", ".live-responses-table tbody td.response-col_status")); !strings.HasPrefix(status, "201") {
+		t.Errorf("by keyboard: %s", status)
+	}
 }

@@ -23,7 +23,16 @@
   }
   // By whatever name the server is reached: the page may call none but its own.
   spec.servers = [{ url: base || "/" }];
-  const schemes = Object.entries(spec.components?.securitySchemes ?? {});
+  // Cookies are sent by the browser itself, which lets no page set them: nothing
+  // is to be put in for those schemes.
+  const schemes = Object.entries(spec.components?.securitySchemes ?? {})
+    .filter(([, s]) => s.type === "http" || (s.in === "header" && s.name === "Authorization"));
+  const names = schemes.map(([name]) => name);
+  const put = (list) => list?.filter((needed) => Object.keys(needed).every((name) => names.includes(name)));
+  spec.components.securitySchemes = Object.fromEntries(schemes);
+  for (const item of [spec, ...Object.values(spec.paths).flatMap(Object.values)]) {
+    if (item.security) item.security = put(item.security);
+  }
   const bearer = schemes.find(([, s]) => s.type === "http" && s.scheme.toLowerCase() === "bearer")?.[0];
   const path = (url) => new URL(url, location.href).pathname;
 
