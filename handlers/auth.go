@@ -111,7 +111,7 @@ const invalidToken = "The token is not valid."
 // refreshRequest is the body of POST /auth/refresh and /auth/logout; a browser
 // has a cookie for it.
 type refreshRequest struct {
-	Refresh Opt[string] `json:"refresh" validate:"min=1" doc:"The refresh token. Without it, that of the cookie."`
+	Refresh Opt[string] `json:"refresh" validate:"min=1" doc:"The refresh token."`
 }
 
 // refreshCredential takes the refresh token from the body or, where there is
@@ -165,7 +165,7 @@ func (h *AuthHandler) Logout(c *gin.Context) error {
 
 // verifyRequest is the body of POST /auth/verify; a browser has a cookie for it.
 type verifyRequest struct {
-	Token Opt[string] `json:"token" validate:"min=1" doc:"An access or refresh token. Without it, the access token of the cookie."`
+	Token Opt[string] `json:"token" validate:"min=1" doc:"An access or refresh token."`
 }
 
 // Verify answers POST /auth/verify.

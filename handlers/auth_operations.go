@@ -46,35 +46,6 @@ var (
 		Answers: []Answer{ok("It is confirmed.", detailSchema)},
 	}
 
-	AuthLogin = Operation{
-		Body:    requestSchema[loginRequest]("Login", "Who wants to sign in."),
-		Fails:   []services.Code{services.CodeNoActiveAccount},
-		Answers: []Answer{ok("Signed in.", loginSchema, headerCookies)},
-	}
-	AuthRefresh = Operation{
-		Text:     "The refresh token is spent by it. Within 10 seconds it gives the same pair again; later it ends the session.",
-		Body:     requestSchema[refreshRequest]("Refresh", "The refresh token, unless a cookie has it."),
-		Optional: true,
-		Cookies:  RefreshCookie,
-		Fails:    tokenFails,
-		Answers:  []Answer{ok("A new pair.", loginSchema, headerCookies)},
-	}
-	AuthVerify = Operation{
-		Body:     requestSchema[verifyRequest]("Verification", "The token to look at, unless a cookie has it."),
-		Optional: true,
-		Cookies:  AccessCookies,
-		Fails:    tokenFails,
-		Answers:  []Answer{ok("It would be taken now.", openapi.Of[services.Claims]("Claims", "What a token says (RFC 7519, 4.1). Times are seconds since 1970."))},
-	}
-	AuthLogout = Operation{
-		Body:     requestSchema[refreshRequest]("Refresh", "The refresh token, unless a cookie has it."),
-		Optional: true,
-		Cookies:  RefreshCookie | AccessCookies,
-		Clears:   true,
-		Fails:    tokenFails,
-		Answers:  []Answer{done("The session is ended. Cookies that it was in are taken away.", headerCookies)},
-	}
-
 	AuthPasswordChange = Operation{
 		Body:    requestSchema[changePasswordRequest]("PasswordChange", "One's password and the next."),
 		Answers: []Answer{done("It is changed, and all other sessions are ended.")},
@@ -104,18 +75,53 @@ var (
 	}
 )
 
+// AuthLogin describes POST /auth/login of a server with some modes.
+func AuthLogin(modes Modes) Operation {
+	return Operation{
+		Body:    modes.loginSchema(),
+		Fails:   []services.Code{services.CodeNoActiveAccount},
+		Answers: []Answer{ok("Signed in.", modes.signedInSchema(), modes.headers()...)},
+	}
+}
+
+// AuthRefresh describes POST /auth/refresh, likewise.
+func AuthRefresh(modes Modes) Operation {
+	return Operation{
+		Text:     "The refresh token is spent by it. Within 10 seconds it gives the same pair again; later it ends the session.",
+		Body:     modes.refreshSchema(),
+		Optional: !modes.cookieless(),
+		Cookies:  modes.instead(RefreshCookie),
+		Fails:    tokenFails,
+		Answers:  []Answer{ok("A new pair.", modes.signedInSchema(), modes.headers()...)},
+	}
+}
+
+// AuthVerify describes POST /auth/verify, likewise.
+func AuthVerify(modes Modes) Operation {
+	return Operation{
+		Body:     tokenSchema[verifyRequest](modes, "Verification", "The token to look at", "Without it, the access token of the cookie."),
+		Optional: !modes.cookieless(),
+		Cookies:  modes.instead(AccessCookies),
+		Fails:    tokenFails,
+		Answers:  []Answer{ok("It would be taken now.", openapi.Of[services.Claims]("Claims", "What a token says (RFC 7519, 4.1). Times are seconds since 1970."))},
+	}
+}
+
+// AuthLogout describes POST /auth/logout, likewise.
+func AuthLogout(modes Modes) Operation {
+	return Operation{
+		Body:     modes.refreshSchema(),
+		Optional: !modes.cookieless(),
+		Cookies:  modes.instead(RefreshCookie | AccessCookies),
+		Clears:   !modes.cookieless(),
+		Fails:    tokenFails,
+		Answers:  []Answer{done(modes.andCookies("The session is ended.", "Cookies that it was in are taken away."), modes.headers()...)},
+	}
+}
+
 var activationFails = append([]services.Code{services.CodeAlreadyActive}, tokenFails...)
 
-var (
-	loginSchema = &openapi.Schema{
-		Title: "SignedIn", Description: "Tokens, or that they are in cookies.",
-		OneOf: []*openapi.Schema{
-			openapi.Of[tokenResponse]("Tokens", "A pair of tokens."),
-			openapi.Of[cookieResponse]("CookieLogin", "A login whose tokens are in cookies."),
-		},
-	}
-	resetFormSchema = formSchema("PasswordForm", "The form of the page.", "new_password", "repeated")
-)
+var resetFormSchema = formSchema("PasswordForm", "The form of the page.", "new_password", "repeated")
 
 // formSchema is a form that asks for passwords.
 func formSchema(title, text string, names ...string) *openapi.Schema {

@@ -238,3 +238,5 @@ func FuzzMoment(f *testing.F) {
 		}
 	})
 }
+
+const maxID = 1<<63 - 1

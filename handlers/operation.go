@@ -115,20 +115,23 @@ func unchanged() Answer {
 // tokenFails are the codes of tokens that are refused.
 var tokenFails = []services.Code{services.CodeTokenExpired, services.CodeTokenNotValid, services.CodeUserInactive}
 
-// The parameters of lists.
-var (
-	pageParams = []Param{
-		{"page_size", "How many there are on a page.", &openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(1))}},
+// Paging is how long pages are.
+type Paging struct{ Default, Max int }
+
+// pageParams are the parameters of a list that comes in pages.
+func pageParams(paging Paging) []Param {
+	size := &openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(1)), Maximum: new(int64(paging.Max)), Default: paging.Default}
+	return []Param{
+		{"page_size", "How many there are on a page.", size},
 		{"cursor", "The place to go on from: the `Link` header of a page has it.", &openapi.Schema{Type: openapi.Types{openapi.String}, MinLength: new(int64(1))}},
 		{"page", "A page by its number, in place of `cursor`; within the first 1,000,000 rows.",
 			&openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(1)), Maximum: new(int64(services.MaxOffset))}},
 	}
-	countParam = Param{"count", "Adds `X-Total-Count`.", &openapi.Schema{Type: openapi.Types{openapi.String}, Enum: []any{"exact"}}}
-)
+}
 
 // listParams are the parameters of a list with sort keys and members to choose.
-func listParams(keys, members []string, filters ...Param) []Param {
-	list := append(pageParams[:len(pageParams):len(pageParams)], countParam,
+func listParams(paging Paging, keys, members []string, filters ...Param) []Param {
+	list := append(pageParams(paging), choiceParam("count", "Adds `X-Total-Count`.", "exact"),
 		Param{"ordering", "Sort keys, separated by commas: " + quoted(keys) + "; `-` before one is descending. By default by `id`, which also decides between equals.", commaList("-?", keys)},
 		Param{"fields", "The members to answer with, separated by commas; all by default.", commaList("", members)})
 	return append(list, filters...)
@@ -156,6 +159,13 @@ func idParam(name, text string) Param {
 
 func timeParam(name, text string) Param {
 	return Param{name, text + " A time with an offset; in a URL, `+` is written `%2B`.", timeSchema("")}
+}
+
+// memberParam is bounded as a member of the resource is.
+func memberParam(name, text string, resource *openapi.Schema, member string) Param {
+	s := *resource.Properties.Get(member)
+	s.Description = ""
+	return Param{name, text, &s}
 }
 
 func choiceParam(name, text string, words ...string) Param {

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"dueto/models"
+	"dueto/openapi"
 	"dueto/services"
 )
 
@@ -60,29 +63,63 @@ func CheckQuery(params []Param) Func {
 	}
 }
 
-// query reads the parameters of a request and collects what is wrong with them.
+// query reads the parameters of a request, within the bounds that their schemas
+// have, and collects what is wrong with them.
 type query struct {
 	values url.Values
+	params []Param
+	read   uint64 // of params, by their places
 	fields services.Fields
 }
 
-func newQuery(c *gin.Context) *query {
-	return &query{values: c.Request.URL.Query(), fields: services.Fields{}}
+// newQuery begins to read the parameters that an operation has.
+func newQuery(c *gin.Context, params []Param) *query {
+	return &query{values: c.Request.URL.Query(), params: params, fields: services.Fields{}}
 }
 
-func (q *query) err() error { return q.fields.Err(invalidQuery) }
-
-// text gives a parameter, if it is there.
-func (q *query) text(name string) (string, bool) {
-	if list, ok := q.values[name]; ok {
-		return list[0], true
+// err gives all that is wrong, once everything is read. A parameter that is
+// described and not read would do nothing, without a word to the client.
+func (q *query) err() error {
+	for i, p := range q.params {
+		if q.read&(1<<i) == 0 {
+			panic("the parameter " + p.Name + " is described, and never read")
+		}
 	}
-	return "", false
+	return q.fields.Err(invalidQuery)
 }
 
-// number gives an integer within bounds, or nil.
-func (q *query) number(name string, low, high int64) *int64 {
-	text, ok := q.text(name)
+// has reports whether there is a parameter of a name.
+func (q *query) has(name string) bool { return q.place(name) >= 0 }
+
+func (q *query) place(name string) int {
+	return slices.IndexFunc(q.params, func(p Param) bool { return p.Name == name })
+}
+
+// schema gives what a parameter must be, and notes that it is read.
+func (q *query) schema(name string) *openapi.Schema {
+	i := q.place(name)
+	if i < 0 {
+		panic("the parameter " + name + " is read, and not described")
+	}
+	q.read |= 1 << i
+	return q.params[i].Schema
+}
+
+// text gives a parameter, if it is there, and its schema.
+func (q *query) text(name string) (string, *openapi.Schema, bool) {
+	schema := q.schema(name)
+	if list, ok := q.values[name]; ok {
+		return list[0], schema, true
+	}
+	return "", schema, false
+}
+
+// number gives an integer within its bounds, or nil.
+func (q *query) number(name string) *int64 { return q.numberBelow(name, "") }
+
+// numberBelow is number with a complaint of one's own about what is too much.
+func (q *query) numberBelow(name, tooMuch string) *int64 {
+	text, schema, ok := q.text(name)
 	if !ok {
 		return nil
 	}
@@ -90,22 +127,18 @@ func (q *query) number(name string, low, high int64) *int64 {
 	switch {
 	case err != nil:
 		q.fields.Add(name, "A valid integer is required.")
-	case n < low:
-		q.fields.Add(name, "Ensure this value is greater than or equal to "+strconv.FormatInt(low, 10)+".")
-	case n > high:
-		q.fields.Add(name, "Ensure this value is less than or equal to "+strconv.FormatInt(high, 10)+".")
+	case schema.Minimum != nil && n < *schema.Minimum:
+		q.fields.Add(name, "Ensure this value is greater than or equal to "+strconv.FormatInt(*schema.Minimum, 10)+".")
+	case schema.Maximum != nil && n > *schema.Maximum:
+		q.fields.Add(name, cmp.Or(tooMuch, "Ensure this value is less than or equal to "+strconv.FormatInt(*schema.Maximum, 10)+"."))
 	default:
 		return &n
 	}
 	return nil
 }
 
-const maxID = 1<<63 - 1
-
-func (q *query) id(name string) *int64 { return q.number(name, 1, maxID) }
-
 func (q *query) bool(name string) *bool {
-	text, ok := q.text(name)
+	text, _, ok := q.text(name)
 	if !ok {
 		return nil
 	}
@@ -120,7 +153,7 @@ func (q *query) bool(name string) *bool {
 }
 
 func (q *query) time(name string) *timestamp {
-	text, ok := q.text(name)
+	text, _, ok := q.text(name)
 	if !ok {
 		return nil
 	}
@@ -132,11 +165,12 @@ func (q *query) time(name string) *timestamp {
 	return &t
 }
 
-// choice gives one of the words, or "" where the parameter is absent or wrong.
-func (q *query) choice(name string, words ...string) string {
-	text, ok := q.text(name)
-	if ok && !slices.Contains(words, text) {
-		q.fields.Add(name, "This is not a valid choice. There are: "+strings.Join(words, ", ")+".")
+// choice gives one of the words that there are, or "" where the parameter is
+// absent or wrong.
+func (q *query) choice(name string) string {
+	text, schema, ok := q.text(name)
+	if ok && !slices.Contains(schema.Enum, any(text)) {
+		q.fields.Add(name, "This is not a valid choice. There are: "+strings.Trim(strings.ReplaceAll(fmt.Sprint(schema.Enum), " ", ", "), "[]")+".")
 		return ""
 	}
 	return text
@@ -144,7 +178,7 @@ func (q *query) choice(name string, words ...string) string {
 
 // order reads a comma-separated list of sort keys, each with "-" for descending.
 func (q *query) order(keys []string) models.Order {
-	text, ok := q.text("ordering")
+	text, _, ok := q.text("ordering")
 	if ok && text == "" {
 		q.fields.Add("ordering", blank)
 	}
@@ -167,23 +201,24 @@ func (q *query) order(keys []string) models.Order {
 	return order
 }
 
-// Paging is how long pages are.
-type Paging struct{ Default, Max int }
-
 // page reads where in a list to go. Cursors are bound to the list's path and
 // everything in the query but the place itself.
-func (q *query) page(path string, p Paging, keys []string) services.PageRequest {
-	req := services.PageRequest{Size: p.Default, Order: q.order(keys), List: path + "?" + q.without("cursor", "page", "page_size", "count", "fields").Encode()}
-	if n := q.number("page_size", 1, int64(p.Max)); n != nil {
+func (q *query) page(path string, keys []string) services.PageRequest {
+	req := services.PageRequest{List: path + "?" + q.without("cursor", "page", "page_size", "count", "fields").Encode()}
+	if len(keys) > 0 {
+		req.Order = q.order(keys)
+	}
+	req.Size, _ = q.schema("page_size").Default.(int)
+	if n := q.number("page_size"); n != nil {
 		req.Size = int(*n)
 	}
-	if n := q.number("page", 1, maxID); n != nil {
-		if *n > services.MaxOffset || int(*n)*req.Size > services.MaxOffset {
-			q.fields.Add("page", "Pages beyond 1,000,000 rows are not numbered. Leave page out, and follow the cursor in the Link header.")
+	if n := q.numberBelow("page", tooFar); n != nil {
+		if int(*n)*req.Size > services.MaxOffset {
+			q.fields.Add("page", tooFar)
 		}
 		req.Number = int(*n)
 	}
-	if cursor, ok := q.text("cursor"); ok {
+	if cursor, _, ok := q.text("cursor"); ok {
 		if req.Number > 0 {
 			q.fields.Add("cursor", "Give either cursor or page.")
 		} else if cursor == "" {
@@ -191,9 +226,11 @@ func (q *query) page(path string, p Paging, keys []string) services.PageRequest 
 		}
 		req.Cursor = cursor
 	}
-	req.Count = q.choice("count", "exact") != ""
+	req.Count = q.has("count") && q.choice("count") != ""
 	return req
 }
+
+const tooFar = "Pages beyond 1,000,000 rows are not numbered. Leave page out, and follow the cursor in the Link header."
 
 // without gives the parameters but some.
 func (q *query) without(names ...string) url.Values {
@@ -208,7 +245,7 @@ func (q *query) without(names ...string) url.Values {
 
 // pick gives the members that ?fields= names, or all of them.
 func pick[T any](q *query, all []member[T]) []member[T] {
-	text, ok := q.text("fields")
+	text, _, ok := q.text("fields")
 	if ok && text == "" {
 		q.fields.Add("fields", blank)
 	}

@@ -40,10 +40,10 @@ type fuzzedList struct {
 var (
 	fuzzedPaging = Paging{Default: 50, Max: 200}
 	fuzzedLists  = []fuzzedList{
-		{path: "/tasks", known: taskListQuery, keys: models.TaskSortKeys(), members: taskMemberNames, read: func(q *query, l *listing) {
+		{path: "/tasks", known: taskListQuery(fuzzedPaging), keys: models.TaskSortKeys(), members: taskMemberNames, read: func(q *query, l *listing) {
 			l.tasks, l.members = taskFilter(q), memberNames(pick(q, taskMembers))
 		}},
-		{path: "/users", known: userListQuery, keys: models.UserSortKeys(), members: userMemberNames, read: func(q *query, l *listing) {
+		{path: "/users", known: userListQuery(fuzzedPaging), keys: models.UserSortKeys(), members: userMemberNames, read: func(q *query, l *listing) {
 			l.users, l.members = userFilter(q), memberNames(pick(q, userMembers))
 		}},
 	}
@@ -59,9 +59,9 @@ func (f fuzzedList) parse(c *gin.Context) (l listing, q *query, err error) {
 	if err := CheckQuery(f.known)(c); err != nil {
 		return l, nil, err
 	}
-	q = newQuery(c)
+	q = newQuery(c, f.known)
 	f.read(q, &l)
-	l.page = q.page(f.path, fuzzedPaging, f.keys)
+	l.page = q.page(f.path, f.keys)
 	return l, q, q.err()
 }
 

@@ -32,25 +32,35 @@ var sessionMembers = keyed([]member[sessionView]{
 	{name: "expires_at", schema: timeSchema("When it ends, however often it is renewed."), append: func(b []byte, s *sessionView) []byte { return appendMoment(b, momentOf(s.ExpiresAt)) }},
 })
 
-var sessionSchema = resourceSchema[struct{}]("Session", "A login, until it ends.", sessionMembers)
-
-// What can be asked of sessions.
-var (
-	SessionsList = Operation{
+// SessionsList describes GET /auth/sessions of a server with some modes.
+func SessionsList(modes Modes) Operation {
+	return Operation{
 		Text:    "Those that last, the one used last first.",
-		Answers: []Answer{ok("The sessions.", listSchema(sessionSchema, ""))},
+		Answers: []Answer{ok("The sessions.", listSchema(modes.sessionSchema(), ""))},
 	}
-	SessionsEndOthers = Operation{
-		Query:   []Param{boolParam("all", "One's own too.")},
-		Answers: []Answer{done("They are ended. With `all`, cookies that one was signed in by are taken away.", headerCookies)},
+}
+
+// SessionsEndOthers describes DELETE /auth/sessions, likewise.
+func SessionsEndOthers(modes Modes) Operation {
+	return Operation{
+		Query:   sessionsEndQuery,
+		Answers: []Answer{done(modes.andCookies("They are ended.", "With `all`, cookies that one was signed in by are taken away."), modes.headers()...)},
 	}
-	SessionsRead = Operation{
-		Answers: []Answer{ok("The session.", sessionSchema)},
+}
+
+var sessionsEndQuery = []Param{boolParam("all", "One's own too.")}
+
+// SessionsRead describes GET /auth/sessions/{id}, likewise.
+func SessionsRead(modes Modes) Operation {
+	return Operation{Answers: []Answer{ok("The session.", modes.sessionSchema())}}
+}
+
+// SessionsEnd describes DELETE /auth/sessions/{id}, likewise.
+func SessionsEnd(modes Modes) Operation {
+	return Operation{
+		Answers: []Answer{done(modes.andCookies("It is ended.", "Cookies that it was signed in by are taken away."), modes.headers()...)},
 	}
-	SessionsEnd = Operation{
-		Answers: []Answer{done("It is ended. Cookies that it was signed in by are taken away.", headerCookies)},
-	}
-)
+}
 
 func (h *AuthHandler) sessionView(c *gin.Context) func(*models.Session) sessionView {
 	own := middleware.Actor(c).SessionID
@@ -99,7 +109,7 @@ func (h *AuthHandler) EndSession(c *gin.Context) error {
 
 // EndSessions answers DELETE /auth/sessions.
 func (h *AuthHandler) EndSessions(c *gin.Context) error {
-	q := newQuery(c)
+	q := newQuery(c, sessionsEndQuery)
 	all := q.bool("all")
 	if err := q.err(); err != nil {
 		return err

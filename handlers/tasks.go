@@ -8,20 +8,19 @@ import (
 
 	"dueto/middleware"
 	"dueto/models"
-	"dueto/openapi"
 	"dueto/services"
 )
 
 // TaskHandler answers for /tasks.
 type TaskHandler struct {
-	tasks  *services.TaskService
-	links  Links
-	paging Paging
+	tasks *services.TaskService
+	links Links
+	list  []Param // the parameters of the list
 }
 
 // NewTaskHandler makes the handler.
 func NewTaskHandler(tasks *services.TaskService, links Links, paging Paging) *TaskHandler {
-	return &TaskHandler{tasks: tasks, links: links, paging: paging}
+	return &TaskHandler{tasks: tasks, links: links, list: taskListQuery(paging)}
 }
 
 // taskRequest is the body of POST, PUT and PATCH.
@@ -104,12 +103,6 @@ var (
 
 // What can be asked of tasks.
 var (
-	TasksList = Operation{
-		Text:  "Those that one may read: public ones, and those for or by oneself.",
-		Query: taskListQuery,
-		Answers: []Answer{ok("A page of the tasks.", listSchema(
-			partsOf("TaskInList", "A task in a list: all its members, or those that `fields` names.", taskSchema), ""), headerLink, headerTotal)},
-	}
 	TasksCreate = Operation{
 		Body:    newTask,
 		Answers: []Answer{created("The new task.", taskSchema, headerLocation, headerETag)},
@@ -136,21 +129,30 @@ var (
 	}
 )
 
-var taskListQuery = listParams(models.TaskSortKeys(), taskMemberNames,
-	idParam("person", "For the account of this number."),
-	idParam("created_by", "By the account of this number."),
-	boolParam("done", "Done, or not."),
-	Param{"priority", "Of this priority.", priorityBounds},
-	Param{"priority_min", "Of this priority or a higher one.", priorityBounds},
-	choiceParam("visibility", "Of this visibility.", "public", "private"),
-	timeParam("due_before", "Due before then."),
-	timeParam("due_after", "Due then or later."),
-	boolParam("overdue", "Not done, and due before now; or the others."),
-	timeParam("updated_since", "Changed then or later."),
-)
+// TasksList describes GET /tasks with some lengths of pages.
+func TasksList(paging Paging) Operation {
+	return Operation{
+		Text:  "Those that one may read: public ones, and those for or by oneself.",
+		Query: taskListQuery(paging),
+		Answers: []Answer{ok("A page of the tasks.", listSchema(
+			partsOf("TaskInList", "A task in a list: all its members, or those that `fields` names.", taskSchema), ""), headerLink, headerTotal)},
+	}
+}
 
-// priorityBounds are those of a task's priority.
-var priorityBounds = &openapi.Schema{Type: openapi.Types{openapi.Integer}, Minimum: new(int64(0)), Maximum: new(int64(4))}
+func taskListQuery(paging Paging) []Param {
+	return listParams(paging, models.TaskSortKeys(), taskMemberNames,
+		idParam("person", "For the account of this number."),
+		idParam("created_by", "By the account of this number."),
+		boolParam("done", "Done, or not."),
+		memberParam("priority", "Of this priority.", taskSchema, "priority"),
+		memberParam("priority_min", "Of this priority or a higher one.", taskSchema, "priority"),
+		memberParam("visibility", "Of this visibility.", taskSchema, "visibility"),
+		timeParam("due_before", "Due before then."),
+		timeParam("due_after", "Due then or later."),
+		boolParam("overdue", "Not done, and due before now; or the others."),
+		timeParam("updated_since", "Changed then or later."),
+	)
+}
 
 func visibility(private bool) string {
 	if private {
@@ -236,9 +238,9 @@ func (h *TaskHandler) Delete(c *gin.Context) error {
 
 // List answers GET /tasks.
 func (h *TaskHandler) List(c *gin.Context) error {
-	q := newQuery(c)
+	q := newQuery(c, h.list)
 	filter := taskFilter(q)
-	page := q.page("/tasks", h.paging, models.TaskSortKeys())
+	page := q.page("/tasks", models.TaskSortKeys())
 	members := pick(q, taskMembers)
 	if err := q.err(); err != nil {
 		return err
@@ -254,10 +256,10 @@ func (h *TaskHandler) List(c *gin.Context) error {
 
 func taskFilter(q *query) services.TaskQuery {
 	f := services.TaskQuery{
-		Person: q.id("person"), CreatedBy: q.id("created_by"), Done: q.bool("done"), Overdue: q.bool("overdue"),
-		Priority: q.number("priority", 0, 4), PriorityMin: q.number("priority_min", 0, 4),
+		Person: q.number("person"), CreatedBy: q.number("created_by"), Done: q.bool("done"), Overdue: q.bool("overdue"),
+		Priority: q.number("priority"), PriorityMin: q.number("priority_min"),
 	}
-	if v := q.choice("visibility", "public", "private"); v != "" {
+	if v := q.choice("visibility"); v != "" {
 		f.Private = new(v == "private")
 	}
 	if t := q.time("due_before"); t != nil {

@@ -18,12 +18,13 @@ type UserHandler struct {
 	users   *services.UserService
 	cookies middleware.Cookies
 	links   Links
-	paging  Paging
+	// list and events are the parameters of the lists.
+	list, events []Param
 }
 
 // NewUserHandler makes the handler.
 func NewUserHandler(users *services.UserService, cookies middleware.Cookies, links Links, paging Paging) *UserHandler {
-	return &UserHandler{users: users, cookies: cookies, links: links, paging: paging}
+	return &UserHandler{users: users, cookies: cookies, links: links, list: userListQuery(paging), events: pageParams(paging)}
 }
 
 // createUserRequest is the body of POST /users.
@@ -121,13 +122,6 @@ var userSchema = resourceSchema[createUserRequest]("User", "An account. The addr
 
 // What can be asked of accounts.
 var (
-	UsersList = Operation{
-		Text:  "Those that are active; staff and those with `users.view` see all, and may ask for their state.",
-		Query: userListQuery,
-		Fails: []services.Code{services.CodeNotAuthenticated},
-		Answers: []Answer{ok("A page of the accounts.", listSchema(
-			partsOf("UserInList", "An account in a list: all its members, or those that `fields` names.", userSchema), ""), headerLink, headerTotal)},
-	}
 	UsersCreate = Operation{
 		Text:    "For staff, and for those with `users.add` as long as it is not staff and is granted nothing.",
 		Body:    requestSchema[createUserRequest]("NewUser", "An account to make.", schemas(userMembers)...),
@@ -143,23 +137,42 @@ var (
 		Fails:   []services.Code{services.CodeConflict},
 		Answers: []Answer{ok("The account as it is now.", userSchema, headerETag)},
 	}
-	UsersDelete = Operation{
+)
+
+// UsersDelete describes DELETE /users/{id} of a server with some modes.
+func UsersDelete(modes Modes) Operation {
+	return Operation{
 		Text:     "One's own takes the password. Staff, and those with `users.delete`, delete others.",
-		Query:    []Param{choiceParam("tasks", "What becomes of the tasks that are for it: they are kept, for nobody, or deleted too.", "keep", "delete")},
+		Query:    userDeleteQuery,
 		Body:     requestSchema[deleteUserRequest]("UserDeletion", "Who deletes oneself."),
 		Optional: true,
 		Guarded:  true,
 		Fails:    []services.Code{services.CodeConflict},
-		Answers:  []Answer{done("It is gone. Cookies that it was signed in by are taken away.", headerCookies)},
+		Answers:  []Answer{done(modes.andCookies("It is gone.", "Cookies that it was signed in by are taken away."), modes.headers()...)},
 	}
-)
+}
 
-var userListQuery = listParams(models.UserSortKeys(), userMemberNames,
-	boolParam("is_active", "Active, or not. For staff and those with `users.view`."),
-	boolParam("is_staff", "Staff, or not. For the same."),
-	boolParam("never_activated", "Never confirmed, or not. For the same."),
-	Param{"search", "Up to 10 words, each of them in the name; for those who see addresses, in the name or the address.", textSchema("")},
-)
+var userDeleteQuery = []Param{choiceParam("tasks", "What becomes of the tasks that are for it: they are kept, for nobody, or deleted too.", "keep", "delete")}
+
+// UsersList describes GET /users with some lengths of pages.
+func UsersList(paging Paging) Operation {
+	return Operation{
+		Text:  "Those that are active; staff and those with `users.view` see all, and may ask for their state.",
+		Query: userListQuery(paging),
+		Fails: []services.Code{services.CodeNotAuthenticated},
+		Answers: []Answer{ok("A page of the accounts.", listSchema(
+			partsOf("UserInList", "An account in a list: all its members, or those that `fields` names.", userSchema), ""), headerLink, headerTotal)},
+	}
+}
+
+func userListQuery(paging Paging) []Param {
+	return listParams(paging, models.UserSortKeys(), userMemberNames,
+		boolParam("is_active", "Active, or not. For staff and those with `users.view`."),
+		boolParam("is_staff", "Staff, or not. For the same."),
+		boolParam("never_activated", "Never confirmed, or not. For the same."),
+		Param{"search", "Up to 10 words, each of them in the name; for those who see addresses, in the name or the address.", textSchema("")},
+	)
+}
 
 func membersFor(u *userView) []member[userView] {
 	if u.Private {
@@ -242,8 +255,8 @@ func (h *UserHandler) Delete(c *gin.Context) error {
 	if err := bind(c, &req, body{message: "The account was not deleted.", optional: true}); err != nil {
 		return err
 	}
-	q := newQuery(c)
-	in := services.DeleteUser{Password: req.Password.Value, WithTasks: q.choice("tasks", "keep", "delete") == "delete"}
+	q := newQuery(c, userDeleteQuery)
+	in := services.DeleteUser{Password: req.Password.Value, WithTasks: q.choice("tasks") == "delete"}
 	if err := q.err(); err != nil {
 		return err
 	}
@@ -259,9 +272,9 @@ func (h *UserHandler) Delete(c *gin.Context) error {
 
 // List answers GET /users.
 func (h *UserHandler) List(c *gin.Context) error {
-	q := newQuery(c)
+	q := newQuery(c, h.list)
 	filter := userFilter(q)
-	page := q.page("/users", h.paging, models.UserSortKeys())
+	page := q.page("/users", models.UserSortKeys())
 	picked := pick(q, userMembers)
 	if err := q.err(); err != nil {
 		return err
@@ -283,7 +296,7 @@ func (h *UserHandler) List(c *gin.Context) error {
 
 func userFilter(q *query) services.UserQuery {
 	f := services.UserQuery{Active: q.bool("is_active"), Staff: q.bool("is_staff"), NeverActivated: q.bool("never_activated")}
-	if text, ok := q.text("search"); ok {
+	if text, _, ok := q.text("search"); ok {
 		var complaint string
 		if f.Search, complaint = services.SearchWords(text); complaint != "" {
 			q.fields.Add("search", complaint)

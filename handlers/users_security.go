@@ -24,19 +24,21 @@ var eventMembers = keyed([]member[eventView]{
 	{name: "request_id", schema: nullable(textSchema("The `X-Request-Id` of the request.")), append: func(b []byte, e *eventView) []byte { return appendNonEmpty(b, e.RequestID) }},
 })
 
-// What can be asked of an account's security.
-var (
-	UsersEventsList = Operation{
+// UsersEventsList describes GET /users/{id}/events with some lengths of pages.
+func UsersEventsList(paging Paging) Operation {
+	return Operation{
 		Text:    "Newest first; of each kind the last 100 are kept. For oneself, staff and those with `users.view`.",
-		Query:   pageParams,
+		Query:   pageParams(paging),
 		Answers: []Answer{ok("A page of the events.", listSchema(resourceSchema[struct{}]("Event", "Something that happened to an account.", eventMembers), ""), headerLink)},
 	}
-	UsersPasswordReset = Operation{
-		Text:    "For staff and those with `users.change`, and not for oneself. The body is not read.",
-		Fails:   []services.Code{services.CodeConflict},
-		Answers: []Answer{accepted("The password no longer works, and a link goes out.")},
-	}
-)
+}
+
+// UsersPasswordReset describes POST /users/{id}/password/reset.
+var UsersPasswordReset = Operation{
+	Text:    "For staff and those with `users.change`, and not for oneself. The body is not read.",
+	Fails:   []services.Code{services.CodeConflict},
+	Answers: []Answer{accepted("The password no longer works, and a link goes out.")},
+}
 
 // ListEvents answers GET /users/{id}/events and /users/me/events.
 func (h *UserHandler) ListEvents(c *gin.Context) error {
@@ -45,8 +47,8 @@ func (h *UserHandler) ListEvents(c *gin.Context) error {
 		return err
 	}
 	path := "/users/" + strconv.FormatInt(id, 10) + "/events"
-	q := newQuery(c)
-	page := q.page(path, h.paging, nil)
+	q := newQuery(c, h.events)
+	page := q.page(path, nil)
 	if err := q.err(); err != nil {
 		return err
 	}

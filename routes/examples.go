@@ -1,8 +1,10 @@
 package routes
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -43,6 +45,24 @@ func readExamples(base string) (list examples) {
 	}
 	return list
 }
+
+// in leaves out what is not asked or answered where only some modes are allowed.
+func (list examples) in(modes []string) examples {
+	return slices.DeleteFunc(list, func(e example) bool {
+		for _, body := range []json.RawMessage{e.Request, e.Answer} {
+			for _, found := range carried.FindAllSubmatch(body, -1) {
+				mode := cmp.Or(string(found[1]), services.ModeJSON)
+				if !slices.Contains(modes, mode) {
+					return true
+				}
+			}
+		}
+		return false
+	})
+}
+
+// carried finds the modes in a body, and the tokens that only one has in it.
+var carried = regexp.MustCompile(`"mode": ?"([a-z-]+)"|"token_type": ?"Bearer"`)
 
 // requests gives the bodies that an operation was asked with, by name.
 func (list examples) requests(id string) map[string]openapi.Example {

@@ -80,12 +80,15 @@ type describer struct {
 // Document describes the API as a server with these settings serves it. Config
 // must have its PublicURL set.
 func Document(c config.Config) *openapi.Document {
-	d := &describer{config: c, examples: readExamples(strings.TrimRight(c.PublicURL, "/")), parts: openapi.Components{
+	d := &describer{config: c, examples: readExamples(strings.TrimRight(c.PublicURL, "/")).in(c.AuthModes), parts: openapi.Components{
 		Schemas: map[string]*openapi.Schema{}, Responses: map[string]openapi.Response{},
 		Headers: headers(), SecuritySchemes: securitySchemes(c.AuthModes),
 	}}
+	if len(cookieSchemes(c.AuthModes, handlers.RefreshCookie)) == 0 {
+		delete(d.parts.Headers, "Set-Cookie")
+	}
 	paths := map[string]openapi.PathItem{}
-	for _, route := range withImplied(Table()) {
+	for _, route := range withImplied(tableOf(c)) {
 		path := parameter.ReplaceAllString(route.Path, "{$1}")
 		if paths[path] == nil {
 			paths[path] = openapi.PathItem{}
@@ -128,7 +131,7 @@ func (d *describer) parameters(route Route) (list []openapi.Parameter) {
 		list = append(list, anyParameters)
 	} else {
 		for _, p := range route.Does.Query {
-			list = append(list, openapi.Parameter{Name: p.Name, In: "query", Description: p.Text, Schema: d.bounded(p)})
+			list = append(list, openapi.Parameter{Name: p.Name, In: "query", Description: p.Text, Schema: p.Schema})
 		}
 	}
 	if browsable(route) {
@@ -154,16 +157,6 @@ var anyParameters = openapi.Parameter{Name: "others", In: "query", Description: 
 // formatParameter has the last word on what a browser is shown.
 var formatParameter = openapi.Parameter{Name: "format", In: "query", Description: "JSON, or a page for people. Without it, `Accept` decides.",
 	Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Enum: []any{"json", "html"}}}
-
-// bounded gives a parameter's schema with the bounds that are settings.
-func (d *describer) bounded(p handlers.Param) *openapi.Schema {
-	if p.Name != "page_size" {
-		return p.Schema
-	}
-	s := *p.Schema
-	s.Maximum, s.Default = new(int64(d.config.MaxPageSize)), d.config.PageSize
-	return &s
-}
 
 func pathParameter(name string) openapi.Parameter {
 	p := openapi.Parameter{

@@ -57,6 +57,7 @@ func throttled(c config.Config) bool { return c.Throttle == "on" }
 
 // app holds the handlers that the table names.
 type app struct {
+	config    config.Config
 	root      handlers.Func
 	document  handlers.Func
 	jwks      handlers.Func
@@ -96,8 +97,9 @@ func New(d Deps) (http.Handler, error) {
 	cookies := middleware.Cookies{Path: cmp.Or(public.EscapedPath(), "/"), Secure: public.Scheme == "https", Modes: d.Config.AuthModes}
 	assets := web.NewAssets()
 	pages := web.NewPages(assets, d.site())
-	paging := handlers.Paging{Default: d.Config.PageSize, Max: d.Config.MaxPageSize}
+	paging := pagingOf(d.Config)
 	a := &app{
+		config: d.Config,
 		jwks:   handlers.JWKS(svc.Keys.JWKS),
 		asset:  handlers.Asset(assets.Read),
 		health: handlers.NewHealthHandler(d.Store.Ready, d.Draining),
@@ -160,13 +162,23 @@ func New(d Deps) (http.Handler, error) {
 	return withCORS(r, d.Config.CORSOrigins), nil
 }
 
-// Table lists the routes as they are served, for people to read.
-func Table() []Route {
+// Table lists the routes as a server with the default settings serves them, for
+// people to read.
+func Table() []Route { return tableOf(config.Default()) }
+
+// tableOf lists the routes of a server with some settings, without what serves
+// them.
+func tableOf(c config.Config) []Route {
 	a := &app{
+		config: c,
 		health: &handlers.HealthHandler{}, auth: &handlers.AuthHandler{}, apiTokens: &handlers.APITokenHandler{},
 		users: &handlers.UserHandler{}, tasks: &handlers.TaskHandler{},
 	}
 	return a.table()
+}
+
+func pagingOf(c config.Config) handlers.Paging {
+	return handlers.Paging{Default: c.PageSize, Max: c.MaxPageSize}
 }
 
 // doors gives what a request passes before the route's handler.

@@ -71,16 +71,22 @@ type TokenPair struct {
 	SessionFor time.Duration
 }
 
+// DefaultMode is that of a login that does not choose one of the modes that are
+// allowed: json, or the first.
+func DefaultMode(allowed []string) string {
+	if slices.Contains(allowed, ModeJSON) {
+		return ModeJSON
+	}
+	return allowed[0]
+}
+
 // Login starts a session. Anybody may call it. Whatever is wrong (no such
 // account, not confirmed, deactivated, wrong password) it fails with
 // CodeNoActiveAccount, and at the same price; after too many failures with
 // CodeThrottled; or with CodeBusy, or CodeInvalid for a mode that the server does
 // not allow.
 func (s *SessionService) Login(ctx context.Context, in Login) (TokenPair, error) {
-	if in.Mode == "" && slices.Contains(s.cfg.Modes, ModeJSON) {
-		in.Mode = ModeJSON
-	}
-	in.Mode = cmp.Or(in.Mode, s.cfg.Modes[0])
+	in.Mode = cmp.Or(in.Mode, DefaultMode(s.cfg.Modes))
 	if !slices.Contains(s.cfg.Modes, in.Mode) {
 		return TokenPair{}, FieldError("The login is not valid.", "mode", "This server allows: "+strings.Join(s.cfg.Modes, ", ")+".")
 	}

@@ -129,7 +129,8 @@ func (r *recorder) accountExamples() {
 	login := `{"username":"alice","password":"correct horse battery"}`
 	r.ask("auth_login", "refused", "", `{"username":"alice","password":"wrong"}`, 401)
 	tokens := r.ask("auth_login", "tokens", "", login, 200).object()
-	r.ask("auth_login", "cookies", "", `{"username":"alice","password":"correct horse battery","mode":"two-cookies"}`, 200)
+	r.ask("auth_login", "two cookies", "", `{"username":"alice","password":"correct horse battery","mode":"two-cookies"}`, 200)
+	r.ask("auth_login", "one cookie", "", `{"username":"alice","password":"correct horse battery","mode":"one-cookie"}`, 200)
 	r.ask("auth_refresh", "tokens", "", `{"refresh":"`+tokens["refresh"].(string)+`"}`, 200)
 	r.ask("auth_verify", "access", "", `{"token":"`+tokens["access"].(string)+`"}`, 200)
 }
