@@ -154,6 +154,13 @@ func UsersDelete(modes Modes) Operation {
 
 var userDeleteQuery = []Param{choiceParam("tasks", "What becomes of the tasks that are for it: they are kept, for nobody, or deleted too.", "keep", "delete")}
 
+// searchSchema is 1 to 10 words, in 100 characters.
+func searchSchema() *openapi.Schema {
+	s := within(1, 100, textSchema(""))
+	s.Pattern = `^\s*\S+(\s+\S+){0,9}\s*$`
+	return s
+}
+
 // UsersList describes GET /users with some lengths of pages.
 func UsersList(paging Paging) Operation {
 	return Operation{
@@ -170,7 +177,7 @@ func userListQuery(paging Paging) []Param {
 		boolParam("is_active", "Active, or not. For staff and those with `users.view`."),
 		boolParam("is_staff", "Staff, or not. For the same."),
 		boolParam("never_activated", "Never confirmed, or not. For the same."),
-		Param{"search", "Up to 10 words, each of them in the name; for those who see addresses, in the name or the address.", textSchema("")},
+		Param{"search", "Up to 10 words, each of them in the name; for those who see addresses, in the name or the address.", searchSchema()},
 	)
 }
 

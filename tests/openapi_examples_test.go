@@ -129,8 +129,6 @@ func (r *recorder) accountExamples() {
 	login := `{"username":"alice","password":"correct horse battery"}`
 	r.ask("auth_login", "refused", "", `{"username":"alice","password":"wrong"}`, 401)
 	tokens := r.ask("auth_login", "tokens", "", login, 200).object()
-	r.ask("auth_login", "two cookies", "", `{"username":"alice","password":"correct horse battery","mode":"two-cookies"}`, 200)
-	r.ask("auth_login", "one cookie", "", `{"username":"alice","password":"correct horse battery","mode":"one-cookie"}`, 200)
 	r.ask("auth_refresh", "tokens", "", `{"refresh":"`+tokens["refresh"].(string)+`"}`, 200)
 	r.ask("auth_verify", "access", "", `{"token":"`+tokens["access"].(string)+`"}`, 200)
 }
@@ -184,6 +182,8 @@ func (r *recorder) userExamples() {
 	r.ask("me_events_list", "events", "?page_size=2", "", 200, as)
 	r.ask("users_password_reset", "forced", "3", "", 202, staff)
 	r.ask("me_delete", "oneself", "?tasks=delete", `{"password":"correct horse battery"}`, 204, bearer(r.user("dora").Access))
+	r.ask("auth_login", "two_cookies", "", `{"username":"alice","password":"correct horse battery","mode":"two-cookies"}`, 200)
+	r.ask("auth_login", "one_cookie", "", `{"username":"alice","password":"correct horse battery","mode":"one-cookie"}`, 200)
 	r.ask("root_read", "resources", "", "", 200)
 	r.ask("health_alive", "ok", "", "", 200)
 	r.ask("health_ready", "ready", "", "", 200)
