@@ -206,29 +206,28 @@ func wholeSuite() bool {
 	return !testing.Short()
 }
 
-// wantAllSeen tells, after a run of the whole suite, which answers of documents no
-// test met, and fails where success is among them.
+// unmet tells why no test meets an answer that documents have, or gives "".
+func unmet(answer string) string {
+	return ""
+}
+
+// wantAllSeen fails after a run of the whole suite where documents have an answer
+// that no test met.
 func wantAllSeen() error {
-	var unseen, unrefused []string
+	var never []string
 	parsedDocuments.Range(func(_, d any) bool {
-		successes, failures := d.(*conform.Document).Documented()
-		unseen, unrefused = append(unseen, successes...), append(unrefused, failures...)
+		for _, answer := range d.(*conform.Document).Documented() {
+			if _, seen := answersSeen.Load(answer); !seen && unmet(answer) == "" {
+				never = append(never, answer)
+			}
+		}
 		return true
 	})
-	never := func(list []string) []string {
-		slices.Sort(list)
-		return slices.DeleteFunc(slices.Compact(list), func(answer string) bool {
-			_, seen := answersSeen.Load(answer)
-			return seen
-		})
+	if len(never) == 0 {
+		return nil
 	}
-	if testing.Verbose() {
-		fmt.Printf("documented, and not met by any test:\n%s\n", strings.Join(never(unrefused), "\n"))
-	}
-	if unseen = never(unseen); len(unseen) > 0 {
-		return errors.New("documented, and never answered in the whole suite:\n" + strings.Join(unseen, "\n"))
-	}
-	return nil
+	slices.Sort(never)
+	return errors.New("documented, and never answered in the whole suite:\n" + strings.Join(slices.Compact(never), "\n"))
 }
 
 // noting is a test that is told of errors and goes on.
@@ -287,23 +286,23 @@ func TestConform_AnAnswerThatIsNotDocumentedFailsItsTest(t *testing.T) {
 }
 
 // besideTheDocument are the functions that may use more of net/http than the
-// harness's client, and why.
+// harness's client, each as file:receiver.name, and why.
 var besideTheDocument = map[string]string{
-	"startApp":       "starts the server that it describes",
-	"anotherSecret":  "starts the server that it describes",
-	"noRedirects":    "is the client of all others",
-	"servedDocument": "asks for what the rest is held against",
-	"proxy":          "forwards by the client of all others",
-	"request":        "is measured without a connection",
-	"ask":            "is measured without a connection",
-	"run":            "is measured without a connection",
-	"TestConform_AnAnswerThatIsNotDocumentedFailsItsTest": "has a server that breaks the rules",
-	"routeRaw":                               "writes by hand what no client sends",
-	"dial":                                   "writes by hand what no client sends",
-	"pass":                                   "speaks to PostgreSQL",
-	"TestBrowse_AServerThatCannotIsAPageToo": "describes the server that it makes",
-	"page":                                   "is a page of the tests' own, for a browser",
-	"TestBody_CutOffIsRefusedThoughItReadsWell": "writes by hand what no client sends",
+	"harness_test.go:startApp":                                            "starts the server that it describes",
+	"cursors_test.go:listWorld.anotherSecret":                             "starts the server that it describes",
+	"harness_test.go:noRedirects":                                         "is the client of all others",
+	"conform_test.go:servedDocument":                                      "asks for what the rest is held against",
+	"conform_test.go:serving.proxy":                                       "forwards by the client of all others",
+	"request_costs_test.go:costServer.request":                            "is measured without a connection",
+	"request_costs_test.go:costServer.ask":                                "is measured without a connection",
+	"request_costs_test.go:costServer.run":                                "is measured without a connection",
+	"conform_test.go:TestConform_AnAnswerThatIsNotDocumentedFailsItsTest": "has a server that breaks the rules",
+	"routes_test.go:routeRaw":                                             "writes by hand what no client sends",
+	"serve_test.go:serving.dial":                                          "writes by hand what no client sends",
+	"commit_cut_test.go:cuttingProxy.pass":                                "speaks to PostgreSQL",
+	"browse_test.go:TestBrowse_AServerThatCannotIsAPageToo":               "describes the server that it makes",
+	"browser_control_test.go:controls.page":                               "is a page of the tests' own, for a browser",
+	"input_body_test.go:TestBody_CutOffIsRefusedThoughItReadsWell":        "writes by hand what no client sends",
 }
 
 // roundTheDocument are names by which a request could be sent without being seen.
@@ -328,7 +327,7 @@ func TestConform_NoTestGoesRoundTheDocument(t *testing.T) {
 		for _, found := range directUses(t, name, string(source)) {
 			used[found.in] = true
 			if besideTheDocument[found.in] == "" {
-				t.Errorf("%s: %s uses %s; send the request by the harness's client", name, found.in, found.what)
+				t.Errorf("%s uses %s; send the request by the harness's client", found.in, found.what)
 			}
 		}
 	}
@@ -356,7 +355,7 @@ func directUses(t *testing.T, name, source string) (list []directUse) {
 			}
 			pkg, _ := s.X.(*ast.Ident)
 			if s.Sel.Name == "ServeHTTP" || (pkg != nil && slices.Contains(roundTheDocument[pkg.Name], s.Sel.Name)) {
-				list = append(list, directUse{in, s.Sel.Name})
+				list = append(list, directUse{name + ":" + in, s.Sel.Name})
 			}
 			return true
 		})
@@ -364,7 +363,7 @@ func directUses(t *testing.T, name, source string) (list []directUse) {
 	for _, declared := range file.Decls {
 		switch d := declared.(type) {
 		case *ast.FuncDecl:
-			look(d.Name.Name, d)
+			look(receiver(d)+d.Name.Name, d)
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
 				if v, ok := spec.(*ast.ValueSpec); ok {
@@ -374,4 +373,20 @@ func directUses(t *testing.T, name, source string) (list []directUse) {
 		}
 	}
 	return list
+}
+
+// receiver gives the type that a method is of, and a dot.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	kind := f.Recv.List[0].Type
+	if pointer, ok := kind.(*ast.StarExpr); ok {
+		kind = pointer.X
+	}
+	if generic, ok := kind.(*ast.IndexExpr); ok {
+		kind = generic.X
+	}
+	name, _ := kind.(*ast.Ident)
+	return name.Name + "."
 }

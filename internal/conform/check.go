@@ -70,7 +70,7 @@ type check struct {
 }
 
 // Check gives all that is wrong with an exchange, and the answer of the document
-// that it is an instance of, such as "GET /tasks/{id} 200", if it is one.
+// that it is an instance of, as Documented lists it, if it is one.
 func (d *Document) Check(x Exchange) (findings []Finding, seen string) {
 	c := &check{Document: d, Exchange: x}
 	p, variables := d.find(x.URL.Path)
@@ -165,6 +165,9 @@ func (c *check) answer(op, shown *operation) (seen string) {
 	c.headers(op.responses[key])
 	if body := shown.responses[shown.answer(c.Status)]; body != nil {
 		c.body(body.content)
+	}
+	if kind := mediaType(c.Got.Get("Content-Type")); op.responses[key].content[kind] != nil {
+		return op.key + " " + key + " " + kind
 	}
 	return op.key + " " + key
 }

@@ -131,23 +131,23 @@ func (d *Document) read() error {
 	return r.err
 }
 
-// Documented lists the statuses below 400 that operations may answer, such as
-// "GET /tasks/{id} 304", and apart from them the others.
-func (d *Document) Documented() (successes, failures []string) {
+// Documented lists what operations may answer, by status and media type, such as
+// "GET /tasks/{id} 200 application/json" and "GET /tasks/{id} 304".
+func (d *Document) Documented() (answers []string) {
 	for _, p := range d.paths {
 		for _, op := range p.operations {
-			for status := range op.responses {
-				if status < "4" {
-					successes = append(successes, op.key+" "+status)
-				} else {
-					failures = append(failures, op.key+" "+status)
+			for status, response := range op.responses {
+				for kind := range response.content {
+					answers = append(answers, op.key+" "+status+" "+kind)
+				}
+				if len(response.content) == 0 {
+					answers = append(answers, op.key+" "+status)
 				}
 			}
 		}
 	}
-	slices.Sort(successes)
-	slices.Sort(failures)
-	return successes, failures
+	slices.Sort(answers)
+	return answers
 }
 
 // find gives the entry that a request's path is of, and its variables.
