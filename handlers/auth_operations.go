@@ -121,15 +121,10 @@ func AuthLogout(modes Modes) Operation {
 
 var activationFails = append([]services.Code{services.CodeAlreadyActive}, tokenFails...)
 
-var resetFormSchema = formSchema("PasswordForm", "The form of the page.", "new_password", "repeated")
-
-// formSchema is a form that asks for passwords.
-func formSchema(title, text string, names ...string) *openapi.Schema {
-	s := objectSchema(title, text)
-	s.AdditionalProperties = nil // what a form has besides is not looked at
-	for _, name := range names {
-		s.Properties = append(s.Properties, openapi.Property{Name: name, Schema: within(8, 256, formatted("password", ""))})
-	}
-	s.Required = names
-	return s
+// resetFormSchema is the form that asks for a password twice. What a form has
+// besides is not looked at.
+var resetFormSchema = &openapi.Schema{
+	Title: "PasswordForm", Description: "The form of the page.", Type: openapi.Types{openapi.Object},
+	Properties: openapi.Properties{{Name: "new_password", Schema: newPasswordSchema()}, {Name: "repeated", Schema: newPasswordSchema()}},
+	Required:   []string{"new_password", "repeated"},
 }

@@ -13,8 +13,8 @@ import (
 
 // changePasswordRequest is the body of POST /auth/password/change.
 type changePasswordRequest struct {
-	OldPassword Opt[string] `json:"old_password" validate:"required,min=1" format:"password"`
-	NewPassword Opt[string] `json:"new_password" validate:"required,min=1" rules:"min=8,max=256" format:"password"`
+	OldPassword Opt[string]      `json:"old_password" validate:"required,min=1" format:"password"`
+	NewPassword Opt[newPassword] `json:"new_password" validate:"required,min=1"`
 }
 
 // ChangePassword answers POST /auth/password/change.
@@ -23,7 +23,7 @@ func (h *AuthHandler) ChangePassword(c *gin.Context) error {
 	if err := bind(c, &req, body{message: "The password is not valid."}); err != nil {
 		return err
 	}
-	err := h.accounts.ChangePassword(c.Request.Context(), middleware.Actor(c), req.OldPassword.Value, req.NewPassword.Value)
+	err := h.accounts.ChangePassword(c.Request.Context(), middleware.Actor(c), req.OldPassword.Value, string(req.NewPassword.Value))
 	if err != nil {
 		return err
 	}
@@ -62,8 +62,8 @@ func (h *AuthHandler) RequestReset(c *gin.Context) error {
 
 // confirmResetRequest is the body of POST /auth/password/reset/confirm.
 type confirmResetRequest struct {
-	Token       Opt[string] `json:"token" validate:"required,min=1" doc:"What the link ends with."`
-	NewPassword Opt[string] `json:"new_password" validate:"required,min=1" rules:"min=8,max=256" format:"password"`
+	Token       Opt[string]      `json:"token" validate:"required,min=1" doc:"What the link ends with."`
+	NewPassword Opt[newPassword] `json:"new_password" validate:"required,min=1"`
 }
 
 // ConfirmReset answers POST /auth/password/reset/confirm.
@@ -72,7 +72,7 @@ func (h *AuthHandler) ConfirmReset(c *gin.Context) error {
 	if err := bind(c, &req, body{message: "The password is not valid."}); err != nil {
 		return err
 	}
-	if err := h.accounts.ConfirmReset(c.Request.Context(), req.Token.Value, req.NewPassword.Value); err != nil {
+	if err := h.accounts.ConfirmReset(c.Request.Context(), req.Token.Value, string(req.NewPassword.Value)); err != nil {
 		return err
 	}
 	return noContent(c)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"dueto/openapi"
+	"dueto/services"
 )
 
 // A schema with a title is shown under that name, and once.
@@ -47,6 +48,12 @@ func addressSchema(text string) *openapi.Schema {
 	s := formatted("idn-email", text)
 	s.MaxLength = new(int64(254))
 	return s
+}
+
+// newPasswordSchema is a password within the limits that the services keep.
+func newPasswordSchema() *openapi.Schema {
+	return within(services.MinPasswordChars, services.MaxPasswordChars,
+		formatted("password", "Not one of the 20,000 most used, and without the name or the address in it."))
 }
 
 func listSchema(items *openapi.Schema, text string) *openapi.Schema {
@@ -196,8 +203,11 @@ func merge(rules, said *openapi.Schema) *openapi.Schema {
 func memberSchema(f reflect.StructField, m bodyMember) *openapi.Schema {
 	value, _ := f.Type.FieldByName("Value") // of an Opt
 	s := openapi.OfType(value.Type)
-	if value.Type == reflect.TypeFor[timestamp]() {
+	switch value.Type {
+	case reflect.TypeFor[timestamp]():
 		s = timeSchema("")
+	case reflect.TypeFor[newPassword]():
+		return newPasswordSchema()
 	}
 	s.Bound(m.rules)
 	s.Describe(f.Tag)

@@ -25,6 +25,9 @@ func (t *trimmed) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// newPassword is one that an account is to get.
+type newPassword string
+
 // texts turns trimmed texts into plain ones, each kept once.
 func texts(list []trimmed) []string {
 	out := make([]string, 0, len(list))

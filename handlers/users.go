@@ -29,18 +29,18 @@ func NewUserHandler(users *services.UserService, cookies middleware.Cookies, lin
 
 // createUserRequest is the body of POST /users.
 type createUserRequest struct {
-	Username    Opt[string]   `json:"username" validate:"required"`
-	Email       Opt[string]   `json:"email" validate:"required"`
-	Password    Opt[string]   `json:"password" validate:"required" rules:"min=8,max=256" format:"password" doc:"Not one of the 20,000 most used, and without the name or the address in it."`
-	IsActive    Opt[bool]     `json:"is_active"`
-	IsStaff     Opt[bool]     `json:"is_staff"`
-	Permissions Opt[[]string] `json:"permissions" validate:"max=50"`
-	TimeZone    Opt[string]   `json:"time_zone"`
+	Username    Opt[string]      `json:"username" validate:"required"`
+	Email       Opt[string]      `json:"email" validate:"required"`
+	Password    Opt[newPassword] `json:"password" validate:"required"`
+	IsActive    Opt[bool]        `json:"is_active"`
+	IsStaff     Opt[bool]        `json:"is_staff"`
+	Permissions Opt[[]string]    `json:"permissions" validate:"max=50"`
+	TimeZone    Opt[string]      `json:"time_zone"`
 }
 
 func (r *createUserRequest) input() services.NewAccount {
 	return services.NewAccount{
-		Username: r.Username.Value, Email: r.Email.Value, Password: r.Password.Value,
+		Username: r.Username.Value, Email: r.Email.Value, Password: string(r.Password.Value),
 		Active: r.IsActive.Value || !r.IsActive.Set, Staff: r.IsStaff.Value,
 		Permissions: r.Permissions.Value, TimeZone: r.TimeZone.Value,
 	}
@@ -150,6 +150,15 @@ func UsersDelete(modes Modes) Operation {
 		Fails:    []services.Code{services.CodeConflict},
 		Answers:  []Answer{done(modes.andCookies("It is gone.", "Cookies that it was signed in by are taken away."), modes.headers()...)},
 	}
+}
+
+// MeDelete describes DELETE /users/me, likewise.
+func MeDelete(modes Modes) Operation {
+	does := UsersDelete(modes)
+	does.Text, does.Optional = "It takes the password.", false
+	does.Body = requestSchema[deleteUserRequest]("OwnDeletion", "Who deletes oneself.")
+	does.Body.Required = []string{"password"}
+	return does
 }
 
 var userDeleteQuery = []Param{choiceParam("tasks", "What becomes of the tasks that are for it: they are kept, for nobody, or deleted too.", "keep", "delete")}

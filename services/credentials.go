@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"net/mail"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,11 +24,11 @@ var commonPasswords string
 
 var commonPasswordList = sync.OnceValue(func() []string { return strings.Fields(commonPasswords) })
 
-// The limits of a password. Bytes are bounded besides characters so that
+// The limits of a new password. Bytes are bounded besides characters so that
 // nothing costly is computed over a megabyte.
 const (
-	minPasswordChars = 8
-	maxPasswordChars = 256
+	MinPasswordChars = 8
+	MaxPasswordChars = 256
 	maxPasswordBytes = 1024
 )
 
@@ -39,11 +40,11 @@ func checkPassword(fields Fields, field, password, username, email string) {
 	case !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl):
 		fields.Add(field, "A password must not contain control characters.")
 		return
-	case chars < minPasswordChars:
-		fields.Add(field, "This password is too short. It must contain at least 8 characters.")
+	case chars < MinPasswordChars:
+		fields.Add(field, "This password is too short. It must contain at least "+strconv.Itoa(MinPasswordChars)+" characters.")
 		return
-	case chars > maxPasswordChars || len(password) > maxPasswordBytes:
-		fields.Add(field, "This password is too long. It may contain at most 256 characters.")
+	case chars > MaxPasswordChars || len(password) > maxPasswordBytes:
+		fields.Add(field, "This password is too long. It may contain at most "+strconv.Itoa(MaxPasswordChars)+" characters.")
 		return
 	}
 	lower := strings.ToLower(password)

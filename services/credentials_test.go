@@ -14,7 +14,7 @@ func TestCommonPasswords_AreManySortedAndLongEnough(t *testing.T) {
 		t.Fatalf("%d entries, sorted: %v", len(list), slices.IsSorted(list))
 	}
 	for lines := bufio.NewScanner(strings.NewReader(commonPasswords)); lines.Scan(); {
-		if word := lines.Text(); len(word) < minPasswordChars || word != strings.ToLower(word) {
+		if word := lines.Text(); len(word) < MinPasswordChars || word != strings.ToLower(word) {
 			t.Errorf("%q would never be found", word)
 		}
 	}
