@@ -49,25 +49,24 @@ var tags = []openapi.Tag{
 	{Name: tagImplied, Description: "HEAD wherever GET is, and OPTIONS on every path."},
 }
 
-// tagOf gives the group of a route, which its path begins with.
+// tagOfWord has the group of the operations whose ID begins with a word.
+var tagOfWord = map[string]string{
+	"tasks": tagTasks, "users": tagUsers, "me": tagUsers, "auth": tagAuth, "sessions": tagSessions, "tokens": tagTokens,
+	"root": tagServer, "health": tagServer, "jwks": tagServer, "openapi": tagServer, "docs": tagServer, "asset": tagServer,
+}
+
+// tagOf gives the group of a route. One whose ID begins with another word is a
+// mistake that every start of a server shows.
 func tagOf(route Route) string {
-	path := func(prefix string) bool { return strings.HasPrefix(route.Path, prefix) }
-	switch {
-	case route.Method == http.MethodHead || route.Method == http.MethodOptions:
+	if route.Method == http.MethodHead || route.Method == http.MethodOptions {
 		return tagImplied
-	case path("/tasks"):
-		return tagTasks
-	case path("/users"):
-		return tagUsers
-	case path("/auth/sessions"):
-		return tagSessions
-	case path("/auth/tokens"):
-		return tagTokens
-	case path("/auth"):
-		return tagAuth
-	default:
-		return tagServer
 	}
+	word, _, _ := strings.Cut(route.ID, "_")
+	tag := tagOfWord[word]
+	if tag == "" {
+		panic("no group has the operation " + route.ID)
+	}
+	return tag
 }
 
 // describer makes the document of a server with some settings.

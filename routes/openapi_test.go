@@ -64,3 +64,26 @@ func TestRefusals_AreExplainedAndNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestTags_AreOfTheirRoutesAndShown(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	for _, route := range withImplied(Table()) {
+		used[tagOf(route)] = true
+	}
+	for _, tag := range tags {
+		if !used[tag.Name] {
+			t.Errorf("nothing is in the group %s", tag.Name)
+		}
+		delete(used, tag.Name)
+	}
+	for name := range used {
+		t.Errorf("the group %s is not described", name)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a route of no group has one")
+		}
+	}()
+	tagOf(Route{ID: "things_list", Method: get, Path: "/things"})
+}
