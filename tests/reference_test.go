@@ -2,9 +2,11 @@ package tests
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,18 +46,71 @@ func TestReference_RoutesAreThoseOfTheCode(t *testing.T) {
 	wantBlock(t, "docs/api.md", "routes", routeTable())
 }
 
+// parameterLines are how the lines begin in which the reference names the
+// parameters of routes, by operation.
+var parameterLines = map[string]string{
+	"tasks_list":          "^\\| (tasks: )?`",
+	"users_list":          "^\\| (users: )?`",
+	"users_events_list":   "^`GET /users/{id}/events`",
+	"me_events_list":      "^`GET /users/{id}/events` and `/users/me/events`",
+	"users_delete":        "^Deleting your own account",
+	"me_delete":           "^Deleting your own account",
+	"sessions_end_others": "^`GET /auth/sessions`.*`DELETE /auth/sessions` ends all others",
+}
+
 func TestReference_NamesEveryParameterOfEveryRoute(t *testing.T) {
 	t.Parallel()
 	reference := readDocument(t, "docs/api.md")
+	_, lists, _ := strings.Cut(reference, "\n## Lists\n")
+	lists, _, _ = strings.Cut(lists, "\n## ")
 	for _, r := range routes.Table() {
 		if handlers.TakesAny(r.Does.Query) { // links, to which anything may be added
 			continue
 		}
+		text, begins := reference, parameterLines[r.ID]
+		if strings.HasPrefix(begins, "^\\|") {
+			text = lists
+		}
+		lines := strings.Join(regexp.MustCompile("(?m)"+begins+".*$").FindAllString(text, -1), "\n")
 		for _, p := range r.Does.Query {
-			if !regexp.MustCompile("`[?]?" + p.Name + "[`=]").MatchString(reference) {
-				t.Errorf("%s %s takes %s, which the reference does not name", r.Method, r.Path, p.Name)
+			if begins == "" || !regexp.MustCompile("`[?]?"+p.Name+"[`=]").MatchString(lines) {
+				t.Errorf("%s %s takes %s, which the reference does not name where it tells of that", r.Method, r.Path, p.Name)
 			}
 		}
+	}
+}
+
+// What the reference shows of an answer to OPTIONS is in the answer.
+func TestReference_ShowsWhatOPTIONSAnswers(t *testing.T) {
+	t.Parallel()
+	_, text, _ := strings.Cut(readDocument(t, "docs/api.md"), "in the form of Django REST Framework's metadata:\n\n```json\n")
+	text, _, _ = strings.Cut(text, "```")
+	var shown, got any
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(text, ", ...", "")), &shown); err != nil {
+		t.Fatalf("%v in %q", err, text)
+	}
+	newApp(t).do("OPTIONS", "/tasks", nil).want(http.StatusOK).decode(&got)
+	wantWithin(t, "it", shown, got)
+}
+
+// wantWithin checks that an object has the members that are shown of it. Texts
+// may be shown by their beginning, and descriptions left out.
+func wantWithin(t *testing.T, name string, shown, got any) {
+	t.Helper()
+	members, object := shown.(map[string]any)
+	text, isText := shown.(string)
+	switch beginning, cut := strings.CutSuffix(text, "..."); {
+	case object:
+		have, _ := got.(map[string]any)
+		for member, value := range members {
+			wantWithin(t, name+"."+member, value, have[member])
+		}
+	case isText && cut:
+		if whole, _ := got.(string); !strings.HasPrefix(whole, strings.TrimSpace(beginning)) {
+			t.Errorf("%s is shown as %q, and is %q", name, text, got)
+		}
+	case !reflect.DeepEqual(shown, got):
+		t.Errorf("%s is shown as %v, and is %v", name, shown, got)
 	}
 }
 
@@ -145,7 +200,12 @@ func anchors(text string) (list []string) {
 
 func TestDocuments_LinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"README.md", "CHANGELOG.md", "docs/api.md", "docs/authentication.md", "docs/backup.md", "docs/licences.md", "docs/move.md", "docs/scaling.md"} {
+	names, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(names) < 7 {
+		t.Fatalf("the documents are %v: %v", names, err)
+	}
+	for _, name := range append(names, "../README.md", "../CHANGELOG.md") {
+		name = strings.TrimPrefix(name, "../")
 		links := regexp.MustCompile(`\]\(([^):]*)\)`).FindAllStringSubmatch(readDocument(t, name), -1)
 		for _, link := range links {
 			file, anchor, _ := strings.Cut(link[1], "#")
