@@ -92,7 +92,7 @@ func describe(table []Route, path string) []byte {
 				add(&m.Renders, answer.MediaType())
 			}
 		}
-		if asPage(route) {
+		if route.Does.Paged || browsable(route) {
 			add(&m.Renders, mediaHTML)
 		}
 		if route.Does.Body != nil {
@@ -110,9 +110,6 @@ func describe(table []Route, path string) []byte {
 }
 
 const mediaHTML = "text/html"
-
-// asPage reports whether a browser is shown a page in place of JSON.
-func asPage(route Route) bool { return route.Does.Paged || browsable(route) }
 
 // browsable reports whether the JSON of a route is shown as a page to those who
 // like that better.

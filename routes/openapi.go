@@ -2,6 +2,7 @@ package routes
 
 import (
 	"cmp"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"regexp"
@@ -26,6 +27,7 @@ const apiDescription = `Tasks and accounts. JSON in UTF-8 in and out; each path 
 - **Lists** are arrays. The ` + "`Link`" + ` header leads to their neighbours.
 - **Versions**: what has an ` + "`ETag`" + ` takes it in ` + "`If-None-Match`" + ` (304 while nothing changed) and ` + "`If-Match`" + ` (412 once something did).
 - **Errors** are ` + "`application/problem+json`" + `, with a ` + "`code`" + ` for programs and a ` + "`detail`" + ` for people.
+- **Browsers** are shown what is answered to GET as a page, of errors too: whoever likes ` + "`text/html`" + ` better in ` + "`Accept`" + `, or asks for ` + "`format=html`" + `. The paths below have the JSON alone, but for those with pages of their own.
 - ` + "`X-Request-Id`" + ` is taken from the request or made, and answered.`
 
 // The groups of operations, in the order in which they are shown.
@@ -178,12 +180,9 @@ func (d *describer) responses(route Route) map[string]openapi.Response {
 			r.Content = map[string]openapi.Media{answer.MediaType(): {
 				Schema: d.schema(answer.Body), Examples: d.examples.answers(route.ID, answer.Status),
 			}}
-			if asPage(route) {
+			if route.Does.Paged {
 				r.Content[mediaHTML] = page
 			}
-		}
-		if _, versioned := r.Headers["ETag"]; versioned && browsable(route) && answer.Status == http.StatusOK {
-			r.Headers["ETag"] = openapi.Header{Ref: "#/components/headers/ETag-of-JSON"}
 		}
 		if same, ok := all[strconv.Itoa(answer.Status)]; ok { // another type of the same
 			maps.Copy(r.Content, same.Content)
@@ -211,13 +210,29 @@ func (d *describer) schema(s *openapi.Schema) *openapi.Schema {
 	return &openapi.Schema{Ref: "#/components/schemas/" + s.Title}
 }
 
-// inner is a copy of a schema whose parts are as schema gives them.
+// shownDefault names a default in a sentence.
+func shownDefault(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // of what tables have: cannot fail
+	}
+	if string(text) == `""` || string(text) == "[]" {
+		return "empty"
+	}
+	return "`" + strings.Trim(string(text), `"`) + "`"
+}
+
+// inner is a copy of a schema whose parts are as schema gives them. What a member
+// is by default is said in words there.
 func (d *describer) inner(s *openapi.Schema) *openapi.Schema {
 	if s == nil {
 		return nil
 	}
 	out := *s
 	out.Title = ""
+	if s.Default != nil { // which generated types would take as always being there
+		out.Default, out.Description = nil, strings.TrimSpace(s.Description+" By default "+shownDefault(s.Default)+".")
+	}
 	out.Items = d.schema(s.Items)
 	out.Properties = slices.Clone(s.Properties)
 	for i, p := range out.Properties {

@@ -69,7 +69,7 @@ func (d *describer) refusal(route Route, status int, codes []services.Code) open
 	switch {
 	case route.Method == http.MethodHead:
 		name += "Head"
-	case asPage(route):
+	case route.Does.Paged:
 		name += "Page"
 	}
 	headers := refusalHeaders(status)
@@ -80,7 +80,7 @@ func (d *describer) refusal(route Route, status int, codes []services.Code) open
 		r := openapi.Response{Description: http.StatusText(status) + ": " + strings.Join(meanings(codes), "; ") + ".", Headers: headerRefs(headers)}
 		if route.Method != http.MethodHead {
 			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: d.schema(problem), Examples: d.examples.refusals(codes)}}
-			if asPage(route) {
+			if route.Does.Paged {
 				r.Content[mediaHTML] = page
 			}
 		}
@@ -214,7 +214,6 @@ func headers() map[string]openapi.Header {
 		"Cache-Control":    {Schema: text, Required: true, Description: "`no-store` where somebody was signed in, and of errors; else `no-cache`: what anybody may read can be kept, and asked for anew with `If-None-Match`."},
 		"Content-Encoding": {Schema: text, Description: "`gzip` where the client takes it."},
 		"ETag":             {Schema: text, Required: true, Description: "The version, for `If-None-Match` and `If-Match`."},
-		"ETag-of-JSON":     {Schema: text, Description: "The version, for `If-None-Match` and `If-Match`. Pages have none."},
 		"Link":             {Schema: text, Description: "Where the neighbours of the page are: `rel=\"next\"` and `rel=\"prev\"` (RFC 8288)."},
 		"Location":         {Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Format: "uri"}, Required: true, Description: "Where the new resource is."},
 		"Retry-After":      {Schema: number, Description: "After how many seconds to try again."},

@@ -138,7 +138,7 @@ func (c conforming) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	server.t.Helper()
 	findings, seen := document.Check(conform.Exchange{
-		Beyond: r.Context().Value(beyondTheDocument) != nil,
+		Beyond: r.Context().Value(beyondTheDocument) != nil, Page: asksForPage(r),
 		Method: r.Method, URL: r.URL, Sent: r.Header, SentBody: sent, Status: res.StatusCode, Got: res.Header, GotBody: got,
 	})
 	for _, f := range findings {
@@ -146,6 +146,12 @@ func (c conforming) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answersSeen.Store(seen, true)
 	return res, nil
+}
+
+// asksForPage reports whether a client may be shown JSON as a page.
+func asksForPage(r *http.Request) bool {
+	accept := strings.ToLower(strings.Join(r.Header["Accept"], ","))
+	return strings.Contains(accept, "text/") || strings.Contains(accept, "json;q=0") || r.URL.Query().Get("format") == "html"
 }
 
 // beyond marks a request that is not what the document has, and that the server

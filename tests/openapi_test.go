@@ -3,6 +3,7 @@ package tests
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -207,6 +208,93 @@ func TestOpenAPI_RefusalsAreThoseOfTheRoute(t *testing.T) {
 		if len(answer.Content)+len(d.Components.Responses[name].Content) > 0 {
 			t.Errorf("HEAD answers %s with a body", status)
 		}
+	}
+}
+
+// schemasOf gives a schema and all that are in it.
+func schemasOf(s *openapi.Schema) []*openapi.Schema {
+	if s == nil {
+		return nil
+	}
+	list := append([]*openapi.Schema{s}, schemasOf(s.Items)...)
+	for _, p := range s.Properties {
+		list = append(list, schemasOf(p.Schema)...)
+	}
+	for _, one := range s.OneOf {
+		list = append(list, schemasOf(one)...)
+	}
+	more, _ := s.AdditionalProperties.(*openapi.Schema)
+	return append(list, schemasOf(more)...)
+}
+
+// Generated types take a member with a default as always being there, in what is
+// sent too.
+func TestOpenAPI_BodiesSayTheirDefaultsInWords(t *testing.T) {
+	t.Parallel()
+	d := testDocument()
+	all := slices.Collect(maps.Values(d.Components.Schemas))
+	for _, item := range d.Paths {
+		for _, op := range item {
+			if op.RequestBody != nil {
+				for _, media := range op.RequestBody.Content {
+					all = append(all, media.Schema)
+				}
+			}
+		}
+	}
+	for _, s := range all {
+		for _, inner := range schemasOf(s) {
+			if inner.Default != nil {
+				t.Errorf("a part of a body has the default %v: %s", inner.Default, inner.Description)
+			}
+		}
+	}
+	for name, want := range map[string]string{"done": "`false`", "priority": "`0`", "tags": "empty", "description": "empty"} {
+		text := d.Components.Schemas["NewTask"].Properties.Get(name).Description
+		if !strings.HasSuffix(text, " By default "+want+".") {
+			t.Errorf("%s of a new task: %q", name, text)
+		}
+		if text := d.Components.Schemas["TaskChange"].Properties.Get(name).Description; strings.Contains(text, "By default") {
+			t.Errorf("%s of a change, where what is absent stays: %q", name, text)
+		}
+	}
+	for _, p := range d.Paths["/tasks"]["get"].Parameters {
+		if p.Name == "page_size" && p.Schema.Default == nil {
+			t.Error("page_size has no default")
+		}
+	}
+}
+
+// A type that is "page or task" is of no use to a program: pages are described
+// only where a path has one of its own.
+func TestOpenAPI_PagesAreOnlyThoseOfPathsWithTheirOwn(t *testing.T) {
+	t.Parallel()
+	own := map[string]bool{}
+	for _, r := range routes.Table() {
+		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")
+		own[strings.ToLower(r.Method)+" "+path] = r.Does.Paged || r.ID == "docs_read"
+	}
+	d := testDocument()
+	for path, item := range d.Paths {
+		for method, op := range item {
+			found := false
+			for status, answer := range op.Responses {
+				if name, ok := strings.CutPrefix(answer.Ref, "#/components/responses/"); ok {
+					answer = d.Components.Responses[name]
+				}
+				_, html := answer.Content["text/html"]
+				found = found || html
+				if html && !own[method+" "+path] {
+					t.Errorf("%s %s answers %s with a page", method, path, status)
+				}
+			}
+			if own[method+" "+path] && !found {
+				t.Errorf("%s %s has no page", method, path)
+			}
+		}
+	}
+	if !strings.Contains(d.Info.Description, "`text/html`") {
+		t.Error("the document does not say that browsers are shown pages")
 	}
 }
 

@@ -23,6 +23,9 @@ type Exchange struct {
 	GotBody []byte
 	// Beyond says that the request is meant to be what the document does not have.
 	Beyond bool
+	// Page says that the client may be shown a page: it asks for HTML where the
+	// server can render its JSON so. The document has the JSON alone.
+	Page bool
 }
 
 // Rule is one of the things that an exchange is held against.
@@ -115,14 +118,14 @@ func (c *check) outside(rule Rule) {
 	switch kind := mediaType(c.Got.Get("Content-Type")); {
 	case kind == problemType && c.Method != http.MethodHead:
 		c.problem()
-	case kind == pageType && (c.Method == http.MethodGet || c.Method == http.MethodHead): // what a browser is shown of it
+	case kind == pageType && c.mayShow(): // what a browser is shown of it
 	case kind != problemType && len(known) == 0:
 		c.wrong(MediaType, "%q of an error", kind)
 	}
 	var findings []Finding
 	for _, documented := range known {
 		one := &check{Document: c.Document, Exchange: c.Exchange}
-		one.headers(documented)
+		one.headers(documented, documented.content)
 		if c.Method != http.MethodHead || len(documented.content) > 0 {
 			one.body(documented.content)
 		}
@@ -162,8 +165,12 @@ func (c *check) answer(op, shown *operation) (seen string) {
 		c.wrong(Status, "%d is not documented", c.Status)
 		return ""
 	}
-	c.headers(op.responses[key])
-	if body := shown.responses[shown.answer(c.Status)]; body != nil {
+	body := shown.responses[shown.answer(c.Status)]
+	if body == nil {
+		body = &response{}
+	}
+	c.headers(op.responses[key], body.content)
+	if body.content != nil {
 		c.body(body.content)
 	}
 	if kind := mediaType(c.Got.Get("Content-Type")); op.responses[key].content[kind] != nil {
@@ -183,6 +190,20 @@ func (op *operation) answer(status int) string {
 	return ""
 }
 
+// etag is the version of the JSON, which a page that shows more than it does not have.
+const etag = "Etag"
+
+// mayShow reports whether a page may be answered in place of JSON.
+func (c *check) mayShow() bool {
+	return c.Page && (c.Method == http.MethodGet || c.Method == http.MethodHead)
+}
+
+// shows reports whether the answer is a page in place of JSON that is documented.
+func (c *check) shows(content map[string]*schema) bool {
+	return c.mayShow() && mediaType(c.Got.Get("Content-Type")) == pageType && content[pageType] == nil &&
+		slices.ContainsFunc(slices.Collect(maps.Keys(content)), isJSON)
+}
+
 // transport are the headers of an answer that belong to HTTP itself.
 var transport = []string{"Connection", "Content-Length", "Content-Type", "Date", "Keep-Alive", "Trailer", "Transfer-Encoding", "Upgrade"}
 
@@ -194,13 +215,14 @@ var browsers = []string{
 	"Content-Security-Policy", "Referrer-Policy", "Strict-Transport-Security", "X-Content-Type-Options",
 }
 
-// headers holds the answer's headers against those that are documented.
-func (c *check) headers(documented *response) {
+// headers holds the answer's headers against those that are documented; content
+// is what the body may be.
+func (c *check) headers(documented *response, content map[string]*schema) {
 	for name, header := range documented.headers {
 		values := c.Got[name]
 		switch {
 		case len(values) == 0:
-			if header.required {
+			if header.required && (name != etag || !c.shows(content)) {
 				c.wrong(HeaderMissing, "%s", name)
 			}
 			continue
@@ -253,6 +275,9 @@ func (c *check) body(content map[string]*schema) {
 	}
 	kind := mediaType(c.Got.Get("Content-Type"))
 	documented := content[kind]
+	if c.shows(content) {
+		return
+	}
 	if documented == nil {
 		c.wrong(MediaType, "%q is not documented; %q are", kind, slices.Sorted(maps.Keys(content)))
 		return

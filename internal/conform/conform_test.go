@@ -291,6 +291,46 @@ func TestCheck_LeavesARequestAloneThatIsMeantToGoBeyond(t *testing.T) {
 	}
 }
 
+func TestCheck_TakesAPageInPlaceOfDocumentedJSONOnly(t *testing.T) {
+	t.Parallel()
+	const versioned = `"200": {"headers": {"ETag": {`
+	d, err := Parse([]byte(strings.Replace(shop, versioned, versioned+`"required": true, `, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const asPage = "Content-Type: text/html; charset=utf-8"
+	for _, c := range []struct {
+		said
+		mayShow bool
+		want    []Rule
+	}{
+		{said{"GET /things/1", "", 200, asPage, "<p>"}, true, nil},
+		{said{"HEAD /things/1", "", 200, asPage, ""}, true, nil},
+		{said{"HEAD /shapes", "", 200, asPage, ""}, true, nil},
+		{said{"GET /things/1", "", 404, asPage, "<p>"}, true, nil},
+		{said{"GET /odd", "", 404, asPage, "<p>"}, true, nil},
+		{said{"GET /things/1", "", 200, asPage, "<p>"}, false, []Rule{HeaderMissing, MediaType}},
+		{said{"GET /odd", "", 404, asPage, "<p>"}, false, []Rule{MediaType}},
+		{said{"GET /things/1", "", 200, "", thing}, true, []Rule{HeaderMissing}},
+		{said{"GET /things", "", 200, asPage + "\nX-Odd: 1", "<p>"}, true, []Rule{Header}},
+		{said{"GET /things/first", "", 404, asPage, "<p>"}, true, []Rule{Status}},
+		{said{"GET /", "", 200, asPage, "<p>"}, true, []Rule{MediaType}},
+		{said{"GET /colours/red?format=html", "", 204, asPage, ""}, true, []Rule{Parameter, Parameter, NoBody}},
+		{said{"POST /things" + asJSON + signedIn, `{"name":"x"}`, 201, made + "\n" + asPage, "<p>"}, true, []Rule{MediaType}},
+	} {
+		x := c.exchange(t)
+		x.Page = c.mayShow
+		findings, _ := d.Check(x)
+		var rules []Rule
+		for _, f := range findings {
+			rules = append(rules, f.Rule)
+		}
+		if !slices.Equal(rules, c.want) {
+			t.Errorf("%s (%d), may be a page: %v; want %q, have %v", c.request, c.status, c.mayShow, c.want, findings)
+		}
+	}
+}
+
 func TestParse_RefusesADocumentThatCannotBeHeldAgainst(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string][2]string{

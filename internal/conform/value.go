@@ -29,6 +29,8 @@ func mediaType(value string) string {
 	return kind
 }
 
+func isJSON(kind string) bool { return kind == "application/json" || strings.HasSuffix(kind, "+json") }
+
 func canonical(header string) string { return http.CanonicalHeaderKey(header) }
 
 // validate compiles a schema where that was not done yet.
@@ -57,7 +59,7 @@ func (d *Document) compile(s *schema) (*jsonschema.Schema, error) {
 // is a text.
 func (s *schema) decode(kind string, body []byte) (any, error) {
 	switch {
-	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
+	case isJSON(kind):
 		if !utf8.Valid(body) {
 			return nil, errors.New("it is not UTF-8")
 		}
