@@ -27,7 +27,7 @@ func NewAuthHandler(accounts *services.AccountService, sessions *services.Sessio
 
 // registerRequest is the body of POST /auth/register.
 type registerRequest struct {
-	Username Opt[string]      `json:"username" validate:"required" rules:"min=3,max=150" doc:"English letters, digits and @ . + - _, unlike any other name in more than case."`
+	Username Opt[string]      `json:"username" validate:"required"`
 	Email    Opt[string]      `json:"email" validate:"required" rules:"max=254" format:"idn-email" doc:"Where the confirmation goes."`
 	Password Opt[newPassword] `json:"password" validate:"required"`
 }

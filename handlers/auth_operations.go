@@ -10,7 +10,7 @@ import (
 var (
 	AuthRegister = Operation{
 		Text: "The account is not active until its link is followed. With mail, an address that is taken gets the same answer, and its owner a message.",
-		Body: requestSchema[registerRequest]("Registration", "An account to make."),
+		Body: requestSchema[registerRequest]("Registration", "An account to make.", openapi.Property{Name: "username", Schema: usernameSchema}),
 		Answers: []Answer{created("The new account. Without mail, with the link that confirms it.",
 			resourceSchema[createUserRequest]("RegisteredUser", "An account, and the link that confirms it where the server sends no mail.", registeredMembers, "confirmation_url"))},
 	}
@@ -29,6 +29,7 @@ var (
 		Answers: []Answer{ok("It is confirmed.", detailSchema)},
 	}
 	AuthActivateResend = Operation{
+		Text:    "Every address gets the same answer.",
 		Body:    requestSchema[emailRequest]("Address", "Whom to write to."),
 		Answers: []Answer{accepted("A link is on its way, if an account with this address waits for it.")},
 	}
@@ -51,6 +52,7 @@ var (
 		Answers: []Answer{done("It is changed, and all other sessions are ended.")},
 	}
 	AuthPasswordReset = Operation{
+		Text:    "Every address gets the same answer. The password stays until the link is used.",
 		Body:    requestSchema[emailRequest]("Address", "Whom to write to."),
 		Answers: []Answer{accepted("A link is on its way, if there is an active account with this address.")},
 	}
@@ -78,6 +80,7 @@ var (
 // AuthLogin describes POST /auth/login of a server with some modes.
 func AuthLogin(modes Modes) Operation {
 	return Operation{
+		Text:    "By the name, in any case, or by the e-mail address. An unknown name, a wrong password and an account that is not active are refused alike.",
 		Body:    modes.loginSchema(),
 		Fails:   []services.Code{services.CodeNoActiveAccount},
 		Answers: []Answer{ok("Signed in.", modes.signedInSchema(), modes.headers()...)},

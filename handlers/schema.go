@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 
@@ -182,15 +183,29 @@ func patchSchema[R any](title, text string, resource ...openapi.Property) *opena
 	return s
 }
 
-// merge adds to a member's rules what is said of it in its resource.
+// allRequired is a body under another name, of which all members have to be there.
+func allRequired(title, text string, s *openapi.Schema) *openapi.Schema {
+	out := *s
+	out.Title, out.Description, out.Required = title, text, nil
+	for _, p := range s.Properties {
+		out.Required = append(out.Required, p.Name)
+	}
+	return &out
+}
+
+// merge adds to a member's rules what is said of it in its resource; what they say
+// themselves comes first.
 func merge(rules, said *openapi.Schema) *openapi.Schema {
 	s := *rules
-	s.Description, s.Default = said.Description, said.Default
+	s.Title, s.Description, s.Default = said.Title, cmp.Or(rules.Description, said.Description), said.Default
 	if said.Format != "" {
 		s.Format = said.Format
 	}
 	if said.MinLength != nil || said.MaxLength != nil {
 		s.MinLength, s.MaxLength = said.MinLength, said.MaxLength
+	}
+	if said.Pattern != "" {
+		s.Pattern = said.Pattern
 	}
 	if said.Items != nil {
 		s.Items = said.Items
@@ -202,12 +217,14 @@ func merge(rules, said *openapi.Schema) *openapi.Schema {
 // format have what only the service checks.
 func memberSchema(f reflect.StructField, m bodyMember) *openapi.Schema {
 	value, _ := f.Type.FieldByName("Value") // of an Opt
-	s := openapi.OfType(value.Type)
+	var s *openapi.Schema
 	switch value.Type {
-	case reflect.TypeFor[timestamp]():
-		s = timeSchema("")
 	case reflect.TypeFor[newPassword]():
 		return newPasswordSchema()
+	case reflect.TypeFor[timestamp]():
+		s = timeSchema("")
+	default:
+		s = openapi.OfType(value.Type)
 	}
 	s.Bound(m.rules)
 	s.Describe(f.Tag)

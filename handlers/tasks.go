@@ -8,6 +8,7 @@ import (
 
 	"dueto/middleware"
 	"dueto/models"
+	"dueto/openapi"
 	"dueto/services"
 )
 
@@ -86,7 +87,7 @@ var taskMembers = keyed([]member[taskView]{
 	{name: "done_at", schema: nullable(timeSchema("When it was done.")), append: func(b []byte, t *taskView) []byte { return appendMoment(b, moment(t.DoneAt)) }},
 	{name: "priority", schema: withDefault(0, described("From 0, none, to 4, urgent.")), append: func(b []byte, t *taskView) []byte { return strconv.AppendInt(b, t.Priority, 10) }},
 	{name: "tags", schema: withDefault([]string{}, described("Words to find it by, each once. White space around them is cut.")), append: func(b []byte, t *taskView) []byte { return append(b, t.Tags...) }},
-	{name: "visibility", schema: described("Who may read it: all, or those whom it is for or by."), append: func(b []byte, t *taskView) []byte { return appendString(b, visibility(t.Private)) }},
+	{name: "visibility", schema: visibilitySchema, append: func(b []byte, t *taskView) []byte { return appendString(b, visibility(t.Private)) }},
 	{name: "person", schema: described("The number of the account that it is for: an active one, and one's own where there is none in a new task."), append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.PersonID)) }},
 	{name: "created_by", schema: nullable(idSchema("The number of the account that made it; null once that is deleted.")), append: func(b []byte, t *taskView) []byte { return appendReference(b, reference(t.CreatedBy)) }},
 	{name: "created_at", schema: timeSchema("When it was made."), append: func(b []byte, t *taskView) []byte { return appendMoment(b, momentOf(t.CreatedAt)) }},
@@ -104,6 +105,7 @@ var (
 // What can be asked of tasks.
 var (
 	TasksCreate = Operation{
+		Text:    "It is for oneself where `person` is absent, and for nobody where that is null. Who may read it is a setting of the server where `visibility` is absent.",
 		Body:    newTask,
 		Answers: []Answer{created("The new task.", taskSchema, headerLocation, headerETag)},
 	}
@@ -137,6 +139,12 @@ func TasksList(paging Paging) Operation {
 		Answers: []Answer{ok("A page of the tasks.", listSchema(
 			partsOf("TaskInList", "A task in a list: all its members, or those that `fields` names.", taskSchema), ""), headerLink, headerTotal)},
 	}
+}
+
+// visibilitySchema is the visibility of a task.
+var visibilitySchema = &openapi.Schema{
+	Title: "Visibility", Description: "Who may read it: all, or those whom it is for or by.",
+	Type: openapi.Types{openapi.String}, Enum: []any{"public", "private"},
 }
 
 func taskListQuery(paging Paging) []Param {

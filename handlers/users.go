@@ -55,7 +55,7 @@ type updateUserRequest struct {
 	IsStaff     Opt[bool]     `json:"is_staff"`
 	Permissions Opt[[]string] `json:"permissions" validate:"max=50"`
 	// PendingEmail can be taken back, by null; otherwise it is read only.
-	PendingEmail Opt[string] `json:"pending_email" nullable:"true"`
+	PendingEmail Opt[string] `json:"pending_email" nullable:"true" doc:"The next address, until it is confirmed. Null takes the wish back; anything else is ignored."`
 }
 
 func (r *updateUserRequest) patch() services.UserPatch {
@@ -85,7 +85,7 @@ var publicUserMembers = keyed([]member[userView]{
 	{name: "url", schema: urlSchema("Where the account is."), append: func(b []byte, u *userView) []byte {
 		return appendString(b, u.base+"/users/"+strconv.FormatInt(u.User.ID, 10))
 	}},
-	{name: "username", schema: within(3, 150, described("The name, of English letters, digits and `@`, `.`, `+`, `-`, `_`, unlike any other in more than case. White space around it is cut.")), append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Username) }},
+	{name: "username", schema: usernameSchema, append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Username) }},
 	{name: "date_joined", schema: timeSchema("When it was made."), append: func(b []byte, u *userView) []byte { return appendMoment(b, momentOf(u.User.DateJoined)) }},
 	{name: "task_count", schema: integerSchema("How many tasks for the account one may read."), append: func(b []byte, u *userView) []byte { return strconv.AppendInt(b, u.Tasks.Count, 10) }},
 	{name: "tasks", schema: listSchema(idSchema(""), "The numbers of the newest of them, at most 100."), append: func(b []byte, u *userView) []byte { return appendIDs(b, u.Tasks.Newest) }},
@@ -97,7 +97,7 @@ var publicUserMembers = keyed([]member[userView]{
 // userMembers are what oneself and the staff see.
 var userMembers = append(publicUserMembers[:len(publicUserMembers):len(publicUserMembers)], keyed([]member[userView]{
 	{name: "email", schema: addressSchema("The e-mail address. One's own changes once the new one is confirmed."), append: func(b []byte, u *userView) []byte { return appendString(b, u.User.Email) }},
-	{name: "pending_email", schema: nullable(formatted("idn-email", "The next address, until it is confirmed. Sending null takes the wish back; anything else is ignored.")), append: func(b []byte, u *userView) []byte { return appendNonEmpty(b, u.User.PendingEmail) }},
+	{name: "pending_email", schema: nullable(formatted("idn-email", "The next address, until it is confirmed.")), append: func(b []byte, u *userView) []byte { return appendNonEmpty(b, u.User.PendingEmail) }},
 	{name: "is_active", schema: withDefault(true, described("Whether it is confirmed and not deactivated. Staff change it.")), append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.Active()) }},
 	{name: "is_staff", schema: withDefault(false, described("Whether it may do everything. Staff change it.")), append: func(b []byte, u *userView) []byte { return strconv.AppendBool(b, u.User.IsStaff) }},
 	{name: "permissions", schema: withDefault([]string{}, listSchema(permissionSchema(), "What it may do beyond owning. Staff change it.")), append: func(b []byte, u *userView) []byte { return append(b, u.User.Permissions...) }},
@@ -116,7 +116,18 @@ var userMemberNames = memberNames(userMembers)
 // privateMembers are those that not everybody sees.
 var privateMembers = memberNames(userMembers[len(publicUserMembers):])
 
-func permissionSchema() *openapi.Schema { return choiceSchema("", services.Permissions()...) }
+// permissionSchema is a word of those that accounts and API tokens are given.
+func permissionSchema() *openapi.Schema {
+	s := choiceSchema("A word for what may be done.", services.Permissions()...)
+	s.Title = "Permission"
+	return s
+}
+
+// usernameSchema is a name as it is kept.
+var usernameSchema = &openapi.Schema{
+	Type: openapi.Types{openapi.String}, Pattern: services.UsernamePattern, MinLength: new(int64(services.MinUsername)), MaxLength: new(int64(services.MaxUsername)),
+	Description: "The name, of English letters, digits and `@`, `.`, `+`, `-`, `_`, unlike any other in more than case. White space around it is cut.",
+}
 
 var userSchema = resourceSchema[createUserRequest]("User", "An account. The address and what follows it are for oneself, staff and those with `users.view`.", userMembers, privateMembers...)
 
@@ -128,6 +139,7 @@ var (
 		Answers: []Answer{created("The new account.", userSchema, headerLocation, headerETag)},
 	}
 	UsersRead = Operation{
+		Text:    "An account that is not active is not found, but for itself, staff and those with `users.view`.",
 		Answers: []Answer{ok("The account, as one may see it.", userSchema, headerETag), unchanged()},
 	}
 	UsersUpdate = Operation{
@@ -142,7 +154,7 @@ var (
 // UsersDelete describes DELETE /users/{id} of a server with some modes.
 func UsersDelete(modes Modes) Operation {
 	return Operation{
-		Text:     "One's own takes the password. Staff, and those with `users.delete`, delete others.",
+		Text:     "One's own takes the password. Staff, and those with `users.delete`, delete others. " + deletedToo,
 		Query:    userDeleteQuery,
 		Body:     requestSchema[deleteUserRequest]("UserDeletion", "Who deletes oneself."),
 		Optional: true,
@@ -155,17 +167,19 @@ func UsersDelete(modes Modes) Operation {
 // MeDelete describes DELETE /users/me, likewise.
 func MeDelete(modes Modes) Operation {
 	does := UsersDelete(modes)
-	does.Text, does.Optional = "It takes the password.", false
-	does.Body = requestSchema[deleteUserRequest]("OwnDeletion", "Who deletes oneself.")
-	does.Body.Required = []string{"password"}
+	does.Text, does.Optional = deletedToo, false
+	does.Body = allRequired("OwnDeletion", "The password, to delete oneself.", does.Body)
 	return does
 }
+
+// deletedToo says what goes with an account.
+const deletedToo = "Its sessions and API tokens go with it; tasks that it made for others stay."
 
 var userDeleteQuery = []Param{choiceParam("tasks", "What becomes of the tasks that are for it: they are kept, for nobody, or deleted too.", "keep", "delete")}
 
 // searchSchema is 1 to 10 words, in 100 characters.
 func searchSchema() *openapi.Schema {
-	s := within(1, 100, textSchema(""))
+	s := within(1, services.MaxSearchChars, textSchema(""))
 	s.Pattern = `^\s*\S+(\s+\S+){0,9}\s*$`
 	return s
 }

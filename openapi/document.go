@@ -58,8 +58,7 @@ type Operation struct {
 	RequestBody *RequestBody        `json:"requestBody,omitempty"`
 	Responses   map[string]Response `json:"responses"` // by status
 	// Security lists what is enough, each by itself; a nil one is the document's.
-	Security   []Requirement `json:"security,omitzero"`
-	Deprecated bool          `json:"deprecated,omitempty"`
+	Security []Requirement `json:"security,omitzero"`
 }
 
 // Parameter is one of the path, the query or the headers.
@@ -123,7 +122,6 @@ type SecurityScheme struct {
 type Components struct {
 	Schemas         map[string]*Schema        `json:"schemas,omitempty"`
 	Responses       map[string]Response       `json:"responses,omitempty"`
-	Parameters      map[string]Parameter      `json:"parameters,omitempty"`
 	Headers         map[string]Header         `json:"headers,omitempty"`
 	SecuritySchemes map[string]SecurityScheme `json:"securitySchemes,omitempty"`
 }

@@ -15,7 +15,8 @@ func Of[T any](title, text string) *Schema {
 	return s
 }
 
-// OfType describes what encoding/json writes of a type.
+// OfType describes what encoding/json writes of a type. It panics on one that it
+// does not know: types are written down in the program.
 func OfType(t reflect.Type) *Schema {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -32,8 +33,10 @@ func OfType(t reflect.Type) *Schema {
 		return &Schema{Type: Types{Object}, AdditionalProperties: OfType(t.Elem())}
 	case reflect.Struct:
 		return ofStruct(t)
-	default:
+	case reflect.String:
 		return &Schema{Type: Types{String}}
+	default:
+		panic("openapi: there is no schema for " + t.String())
 	}
 }
 
@@ -41,6 +44,12 @@ func ofStruct(t reflect.Type) *Schema {
 	s := &Schema{Type: Types{Object}, AdditionalProperties: false}
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch name {
+		case "-":
+			continue
+		case "":
+			panic("openapi: " + t.String() + "." + f.Name + " has no name in JSON")
+		}
 		member := OfType(f.Type)
 		member.Describe(f.Tag)
 		s.Properties = append(s.Properties, Property{Name: name, Schema: member})
@@ -62,7 +71,8 @@ func (s *Schema) Describe(tag reflect.StructTag) {
 
 // Bound adds rules as a validator has them: min and max, of a text its length
 // and of a list the number of its items; oneof; and dive, after which they are of
-// the items.
+// the items. required is for the object to say. It panics on rules that it does
+// not know, so that none is left out unnoticed.
 func (s *Schema) Bound(rules string) {
 	for rule := range strings.SplitSeq(rules, ",") {
 		name, value, _ := strings.Cut(rule, "=")
@@ -75,23 +85,27 @@ func (s *Schema) Bound(rules string) {
 			}
 		case "min", "max":
 			s.limit(name, value)
+		case "", "required":
+		default:
+			panic("openapi: the rule " + rule + " is not known")
 		}
 	}
 }
 
 func (s *Schema) limit(rule, value string) {
 	bound, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || len(s.Type) == 0 {
-		return
-	}
 	limits := map[string][2]**int64{
 		String:  {&s.MinLength, &s.MaxLength},
 		Integer: {&s.Minimum, &s.Maximum},
 		Array:   {&s.MinItems, &s.MaxItems},
 	}
-	if pair, ok := limits[s.Type[0]]; ok && rule == "min" {
+	pair, ok := limits[strings.Join(s.Type, " ")]
+	switch {
+	case err != nil || !ok:
+		panic("openapi: " + rule + "=" + value + " bounds no " + strings.Join(s.Type, " "))
+	case rule == "min":
 		*pair[0] = &bound
-	} else if ok {
+	default:
 		*pair[1] = &bound
 	}
 }

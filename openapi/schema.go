@@ -34,7 +34,6 @@ type Schema struct {
 	Maximum     *int64 `json:"maximum,omitempty"`
 	MinItems    *int64 `json:"minItems,omitempty"`
 	MaxItems    *int64 `json:"maxItems,omitempty"`
-	UniqueItems bool   `json:"uniqueItems,omitempty"`
 
 	Items      *Schema    `json:"items,omitempty"`
 	Properties Properties `json:"properties,omitempty"`
@@ -42,12 +41,11 @@ type Schema struct {
 	// AdditionalProperties is a *Schema, or a bool, or nil for whatever else.
 	AdditionalProperties any       `json:"additionalProperties,omitempty"`
 	OneOf                []*Schema `json:"oneOf,omitempty"`
-	AnyOf                []*Schema `json:"anyOf,omitempty"`
+	AllOf                []*Schema `json:"allOf,omitempty"`
 
-	Default   any   `json:"default,omitempty"`
-	Examples  []any `json:"examples,omitempty"`
-	ReadOnly  bool  `json:"readOnly,omitempty"`
-	WriteOnly bool  `json:"writeOnly,omitempty"`
+	Default  any   `json:"default,omitempty"`
+	Examples []any `json:"examples,omitempty"`
+	ReadOnly bool  `json:"readOnly,omitempty"`
 }
 
 // Types are the types that a value may have: one, or with null.

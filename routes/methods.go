@@ -34,8 +34,12 @@ func options(table []Route, route Route) Route {
 	if route.Access == Credentials {
 		access = Credentials
 	}
+	var rate services.RateClass
+	if route.Rate == services.RateExempt { // which is the path's
+		rate = services.RateExempt
+	}
 	return Route{
-		ID: route.ID + "_options", Method: http.MethodOptions, Path: route.Path, Access: access, Scope: services.AnyScope,
+		ID: route.ID + "_options", Method: http.MethodOptions, Path: route.Path, Access: access, Scope: services.AnyScope, Rate: rate,
 		Handler: handlers.Options(allow(table, route.Path), describe(table, route.Path)), Does: optionsDoes, Summary: "Tell what the path allows",
 	}
 }

@@ -132,7 +132,7 @@ func (d *describer) parameters(route Route) (list []openapi.Parameter) {
 		list = append(list, anyParameters)
 	} else {
 		for _, p := range route.Does.Query {
-			list = append(list, openapi.Parameter{Name: p.Name, In: "query", Description: p.Text, Schema: p.Schema})
+			list = append(list, openapi.Parameter{Name: p.Name, In: "query", Description: p.Text, Schema: d.named(p.Schema)})
 		}
 	}
 	if browsable(route) {
@@ -184,10 +184,11 @@ func (d *describer) responses(route Route) map[string]openapi.Response {
 				r.Content[mediaHTML] = page
 			}
 		}
-		if same, ok := all[strconv.Itoa(answer.Status)]; ok { // another type of the same
-			maps.Copy(r.Content, same.Content)
+		status := strconv.Itoa(answer.Status)
+		if same, ok := all[status]; ok {
+			r = otherType(route.ID+" "+status, same, r)
 		}
-		all[strconv.Itoa(answer.Status)] = r
+		all[status] = r
 	}
 	if route.Method == http.MethodOptions && len(d.config.CORSOrigins) > 0 {
 		all["204"] = openapi.Response{Description: "The answer to a preflight, which a browser asks with by itself.", Headers: headerRefs([]string{"Vary"})}
@@ -196,6 +197,31 @@ func (d *describer) responses(route Route) map[string]openapi.Response {
 		all[strconv.Itoa(status)] = d.refusal(route, status, codes)
 	}
 	return all
+}
+
+// otherType gives an answer that may be of the types of two. Only those may be
+// different: an operation that says two things of one status is a mistake in its
+// table, and panics.
+func otherType(what string, first, second openapi.Response) openapi.Response {
+	if first.Description != second.Description || !maps.Equal(first.Headers, second.Headers) {
+		panic("openapi: " + what + " is described in two ways")
+	}
+	content := map[string]openapi.Media{}
+	maps.Copy(content, first.Content)
+	maps.Copy(content, second.Content)
+	if len(content) != len(first.Content)+len(second.Content) {
+		panic("openapi: " + what + " has one type twice")
+	}
+	first.Content = content
+	return first
+}
+
+// named gives a parameter's schema: one with a title is among the components.
+func (d *describer) named(s *openapi.Schema) *openapi.Schema {
+	if s.Title == "" {
+		return s
+	}
+	return d.schema(s)
 }
 
 // schema gives a schema to be written where it is used: one with a title is
@@ -241,6 +267,10 @@ func (d *describer) inner(s *openapi.Schema) *openapi.Schema {
 	out.OneOf = slices.Clone(s.OneOf)
 	for i, one := range out.OneOf {
 		out.OneOf[i] = d.schema(one)
+	}
+	out.AllOf = slices.Clone(s.AllOf)
+	for i, one := range out.AllOf {
+		out.AllOf[i] = d.schema(one)
 	}
 	if more, ok := s.AdditionalProperties.(*openapi.Schema); ok {
 		out.AdditionalProperties = d.schema(more)

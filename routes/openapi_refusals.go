@@ -65,7 +65,7 @@ func (d *describer) refusals(route Route) map[int][]services.Code {
 // refusal gives a refusal, which is described once for all routes that have it.
 func (d *describer) refusal(route Route, status int, codes []services.Code) openapi.Response {
 	name := refusalName(codes)
-	problem := problemSchema(name+"Problem", status, codes)
+	body := problemSchema(name+"Problem", codes)
 	switch {
 	case route.Method == http.MethodHead:
 		name += "Head"
@@ -79,7 +79,7 @@ func (d *describer) refusal(route Route, status int, codes []services.Code) open
 	if _, known := d.parts.Responses[name]; !known {
 		r := openapi.Response{Description: http.StatusText(status) + ": " + strings.Join(meanings(codes), "; ") + ".", Headers: headerRefs(headers)}
 		if route.Method != http.MethodHead {
-			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: d.schema(problem), Examples: d.examples.refusals(codes)}}
+			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: d.schema(body), Examples: d.examples.refusals(codes)}}
 			if route.Does.Paged {
 				r.Content[mediaHTML] = page
 			}
@@ -155,31 +155,22 @@ func meanings(codes []services.Code) []string {
 	return list
 }
 
-// problemSchema describes the body of a refusal with some codes.
-func problemSchema(title string, status int, codes []services.Code) *openapi.Schema {
-	s := openapi.Of[middleware.Problem](title, "What went wrong (RFC 9457).")
-	all := s.Properties
-	s.Properties = nil
-	for _, p := range all {
-		switch p.Name {
-		case "type":
-			p.Schema.Const = "about:blank"
-		case "title":
-			p.Schema.Const = http.StatusText(status)
-		case "status":
-			p.Schema.Const = status
-		case "code":
-			for _, code := range codes {
-				p.Schema.Enum = append(p.Schema.Enum, code)
-			}
-		case "errors":
-			if !slices.Contains(codes, services.CodeInvalid) {
-				continue
-			}
-		}
-		s.Properties = append(s.Properties, p)
-	}
+// problem is the body of every refusal.
+var problem = func() *openapi.Schema {
+	s := openapi.Of[middleware.Problem]("Problem", "What went wrong (RFC 9457).")
+	s.Properties.Get("type").Const = "about:blank"
 	return s
+}()
+
+// problemSchema describes the body of a refusal with some codes.
+func problemSchema(title string, codes []services.Code) *openapi.Schema {
+	code := &openapi.Schema{Type: openapi.Types{openapi.String}}
+	for _, c := range codes {
+		code.Enum = append(code.Enum, c)
+	}
+	return &openapi.Schema{Title: title, AllOf: []*openapi.Schema{
+		problem, {Type: openapi.Types{openapi.Object}, Properties: openapi.Properties{{Name: "code", Schema: code}}},
+	}}
 }
 
 // everywhere are the headers of every answer.
@@ -216,7 +207,7 @@ func headers() map[string]openapi.Header {
 		"ETag":             {Schema: text, Required: true, Description: "The version, for `If-None-Match` and `If-Match`."},
 		"Link":             {Schema: text, Description: "Where the neighbours of the page are: `rel=\"next\"` and `rel=\"prev\"` (RFC 8288)."},
 		"Location":         {Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Format: "uri"}, Required: true, Description: "Where the new resource is."},
-		"Retry-After":      {Schema: number, Description: "After how many seconds to try again."},
+		"Retry-After":      {Schema: number, Required: true, Description: "After how many seconds to try again."},
 		"Set-Cookie":       {Schema: cookies, Description: "Cookies that carry tokens, or that take them away; one in each field."},
 		"Vary":             {Schema: text, Required: true, Description: "The request's headers that the answer depends on."},
 		"WWW-Authenticate": {Schema: text, Required: true, Description: "`Bearer`, with `error=\"invalid_token\"` where a token was sent and refused (RFC 6750)."},

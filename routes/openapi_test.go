@@ -2,6 +2,7 @@ package routes
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"dueto/middleware"
@@ -31,7 +32,7 @@ func TestSchemas_OfOneTitleAreTheSame(t *testing.T) {
 		for _, p := range s.Properties {
 			look(p.Schema)
 		}
-		for _, one := range s.OneOf {
+		for _, one := range slices.Concat(s.OneOf, s.AllOf) {
 			look(one)
 		}
 		more, _ := s.AdditionalProperties.(*openapi.Schema)

@@ -3,6 +3,7 @@ package services
 import (
 	_ "embed"
 	"net/mail"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,22 +62,28 @@ func checkPassword(fields Fields, field, password, username, email string) {
 	}
 }
 
+// What a username is made of, in its normal form, and how long it may be.
+const (
+	UsernamePattern = `^[A-Za-z0-9_.@+-]*$`
+	MinUsername     = 3
+	MaxUsername     = 150
+)
+
+var usernameLetters = regexp.MustCompile(UsernamePattern)
+
 // checkUsername gives the name in its normal form and its lower-case key, or
 // adds what is wrong with it.
 func checkUsername(fields Fields, username string) (name, key string) {
 	name = norm.NFKC.String(strings.TrimSpace(username))
 	key = strings.ToLower(name)
-	allowed := func(r rune) bool {
-		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_.@+-", r))
-	}
 	switch {
 	case name == "":
 		fields.Add("username", "This field may not be blank.")
-	case strings.ContainsFunc(name, func(r rune) bool { return !allowed(r) }):
+	case !usernameLetters.MatchString(name):
 		fields.Add("username", "Enter a valid username. It may contain only English letters, digits and @/./+/-/_ characters.")
-	case len(name) < 3:
+	case len(name) < MinUsername:
 		fields.Add("username", "Ensure this field has at least 3 characters.")
-	case len(name) > 150:
+	case len(name) > MaxUsername:
 		fields.Add("username", "Ensure this field has no more than 150 characters.")
 	}
 	if key == "me" {

@@ -2,6 +2,7 @@ package services
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -27,17 +28,17 @@ func (q UserQuery) filter(scope models.UserScope) models.UserFilter {
 	return models.UserFilter{Scope: scope, Active: q.Active, Staff: q.Staff, NeverActivated: q.NeverActivated, Search: q.Search}
 }
 
-// The limits of a search, which reads every account that is in scope.
-const (
-	maxSearchChars = 100
-	maxSearchWords = 10
-)
+// MaxSearchChars is how long a search may be, which reads every account that is
+// in scope.
+const MaxSearchChars = 100
+
+const maxSearchWords = 10
 
 // SearchWords gives the words of a search for accounts, in the form in which
 // names and addresses are kept, or says what is wrong with it.
 func SearchWords(text string) (words []string, complaint string) {
-	if utf8.RuneCountInString(text) > maxSearchChars {
-		return nil, "Ensure this field has no more than 100 characters."
+	if utf8.RuneCountInString(text) > MaxSearchChars {
+		return nil, "Ensure this field has no more than " + strconv.Itoa(MaxSearchChars) + " characters."
 	}
 	words = strings.Fields(usernameKey(text))
 	switch {

@@ -165,7 +165,7 @@ func TestOpenAPI_RefusalsAreThoseOfTheRoute(t *testing.T) {
 			return nil
 		}
 		problem := d.Components.Schemas[strings.TrimPrefix(media.Schema.Ref, "#/components/schemas/")]
-		for _, code := range problem.Properties.Get("code").Enum {
+		for _, code := range problem.AllOf[1].Properties.Get("code").Enum {
 			list = append(list, strings.Trim(string(marshal(t, code)), `"`))
 		}
 		return list
@@ -177,6 +177,8 @@ func TestOpenAPI_RefusalsAreThoseOfTheRoute(t *testing.T) {
 		{"/healthz", "get", "401", nil},
 		{"/healthz", "get", "429", nil},
 		{"/healthz", "get", "503", nil},
+		{"/healthz", "options", "429", nil},
+		{"/tasks", "options", "429", []string{"throttled"}},
 		{"/readyz", "get", "503", []string{"busy", "storage_unavailable", "timeout"}},
 		{"/tasks", "get", "401", []string{"token_expired", "token_not_valid", "user_inactive"}},
 		{"/tasks", "get", "403", []string{"permission_denied"}},
@@ -220,7 +222,7 @@ func schemasOf(s *openapi.Schema) []*openapi.Schema {
 	for _, p := range s.Properties {
 		list = append(list, schemasOf(p.Schema)...)
 	}
-	for _, one := range s.OneOf {
+	for _, one := range slices.Concat(s.OneOf, s.AllOf) {
 		list = append(list, schemasOf(one)...)
 	}
 	more, _ := s.AdditionalProperties.(*openapi.Schema)

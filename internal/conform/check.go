@@ -41,7 +41,7 @@ const (
 	MediaType     Rule = "media type"     // of the answer is documented
 	Body          Rule = "body"           // of the answer is valid
 	NoBody        Rule = "no body"        // is where none is documented or possible
-	Problem       Rule = "problem"        // has the members of RFC 9457, and the answer's status
+	Problem       Rule = "problem"        // has the members of RFC 9457, and the answer's status, in words too
 	Header        Rule = "header"         // of the answer is documented
 	HeaderValue   Rule = "header value"   // is valid
 	HeaderMissing Rule = "header missing" // if it is documented as required
@@ -144,7 +144,7 @@ func (c *check) problem() {
 		return
 	}
 	members := object(value)
-	if fmt.Sprint(members["status"]) != strconv.Itoa(c.Status) || text(members["title"]) == "" || text(members["detail"]) == "" {
+	if fmt.Sprint(members["status"]) != strconv.Itoa(c.Status) || text(members["title"]) != http.StatusText(c.Status) || text(members["detail"]) == "" {
 		c.wrong(Problem, "status %d has %v", c.Status, value)
 	}
 }

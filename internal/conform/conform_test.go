@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -147,7 +148,10 @@ const (
 	made      = "Location: https://shop.test/api/things/1"
 )
 
-func problem(status string) string { return `{"status":` + status + `,"title":"x","detail":"x"}` }
+func problem(status string) string {
+	number, _ := strconv.Atoi(status)
+	return `{"status":` + status + `,"title":"` + http.StatusText(number) + `","detail":"x"}`
+}
 
 var exchanges = []struct {
 	name string
@@ -185,11 +189,12 @@ var exchanges = []struct {
 
 	{"a path that is not documented", said{"GET /odd", "", 200, "", "[]"}, Path, ""},
 	{"an error elsewhere in another form", said{"GET /odd", "", 404, asText, "no"}, MediaType, ""},
-	{"an error elsewhere with more members", said{"GET /odd", "", 404, asProblem, `{"status":404,"title":"x","detail":"x","odd":1}`}, Body, ""},
+	{"an error elsewhere with more members", said{"GET /odd", "", 404, asProblem, `{"status":404,"title":"Not Found","detail":"x","odd":1}`}, Body, ""},
 	{"an error elsewhere with a header", said{"GET /odd", "", 404, asProblem + "\nX-Odd: 1", problem("404")}, Header, ""},
 	{"an error elsewhere that is not JSON", said{"PUT /things", "", 401, asProblem, "{"}, Body, ""},
 	{"an error elsewhere with another status", said{"PUT /things", "", 401, asProblem, problem("403")}, Problem, ""},
-	{"an error without a sentence", said{"GET /things", "", 400, asProblem, `{"status":400,"title":"x"}`}, Problem, ""},
+	{"an error without a sentence", said{"GET /things", "", 400, asProblem, `{"status":400,"title":"Bad Request"}`}, Problem, ""},
+	{"an error with another title", said{"GET /things", "", 400, asProblem, `{"status":400,"title":"Not Found","detail":"x"}`}, Problem, ""},
 	{"an error without a title", said{"GET /things", "", 400, asProblem, `{"status":400,"detail":"x"}`}, Problem, ""},
 	{"an error with another status", said{"GET /things", "", 400, asProblem, problem("401")}, Problem, ""},
 	{"a method that is not documented", said{"PUT /things", "", 200, "", "[]"}, Method, ""},
