@@ -2,6 +2,8 @@ package tests
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"dueto/config"
 	"dueto/routes"
+	"dueto/services"
 )
 
 // recordedExample is a request and its answer, as the description has them.
@@ -87,10 +90,28 @@ func (r *recorder) ask(id, name, path, body string, status int, headers ...heade
 		e.Code, _ = res.object()["code"].(string)
 		e.Name = e.Code
 	} else if body != "" {
-		e.Request = withoutSecrets([]byte(body))
+		e.Request = withoutSecrets(asObject(r.t, body))
 	}
 	r.list = append(r.list, e)
 	return res
+}
+
+// asObject gives a body as the value that its schema describes: a form is an
+// object too.
+func asObject(t testing.TB, body string) []byte {
+	t.Helper()
+	if json.Valid([]byte(body)) {
+		return []byte(body)
+	}
+	values, err := url.ParseQuery(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := map[string]string{}
+	for name := range values {
+		object[name] = values.Get(name)
+	}
+	return marshal(t, object)
 }
 
 func TestOpenAPI_ExamplesAreWhatTheServerAnswers(t *testing.T) {
@@ -100,6 +121,7 @@ func TestOpenAPI_ExamplesAreWhatTheServerAnswers(t *testing.T) {
 	r.taskExamples()
 	r.sessionExamples()
 	r.userExamples()
+	r.linkExamples()
 	r.refusalExamples()
 	got, err := json.MarshalIndent(r.list, "", "  ")
 	if err != nil {
@@ -200,29 +222,92 @@ func (r *recorder) refusalExamples() {
 	r.Clock.Advance(time.Hour)
 	r.ask("me_read", "expired", "", "", 401, bearer(alice.Access))
 	r.throttledExample()
+	r.brokenExamples()
+}
+
+// another is a server of its own, whose examples come after those of r.
+func (r *recorder) another(record func(*recorder), change ...func(*config.Config)) {
+	other := &recorder{app: newApp(r.t, append(change, func(c *config.Config) { c.PublicURL = r.Config.PublicURL })...)}
+	record(other)
+	r.list = append(r.list, other.list...)
+}
+
+// linkExamples are of what comes by mail.
+func (r *recorder) linkExamples() {
+	r.another(func(r *recorder) {
+		id, link := r.register("bob")
+		r.ask("auth_activate_link", "activated", tokenOf(link), "", 200)
+		bob := r.login("bob")
+		bob.do("PATCH", "/users/me", `{"email":"bob@example.org"}`).want(200)
+		link = r.mailedLink(services.MailEmailChange, id)
+		r.ask("auth_email_check", "open", tokenOf(link), "", 200)
+		r.ask("auth_email_confirm", "confirmed", tokenOf(link), "", 200)
+		r.ask("auth_logout", "session", "", `{"refresh":"`+bob.Refresh+`"}`, 204)
+		boss := r.staff("boss")
+		r.ask("users_delete", "by staff", "1?tasks=keep", "", 204, bearer(boss.Access))
+		r.ask("users_delete", "oneself", fmt.Sprint(r.user("carol").ID), `{"password":"`+password+`"}`, 204, bearer(r.login("carol").Access))
+	})
+	for _, reset := range []struct{ id, name, value, body, kind string }{
+		{"auth_password_reset_confirm", "password", "", `{"token":"TOKEN","new_password":"staple battery horse"}`, "application/json"},
+		{"auth_password_reset_form", "password", "TOKEN", "new_password=staple+battery+horse&repeated=staple+battery+horse", "application/x-www-form-urlencoded"},
+	} {
+		r.another(func(r *recorder) {
+			bob := r.user("bob")
+			r.do("POST", "/auth/password/reset", `{"email":"bob@example.com"}`).want(202)
+			token := tokenOf(r.mailedLink(services.MailPasswordReset, bob.ID))
+			status := 204
+			if reset.value != "" {
+				r.ask("auth_password_reset_page", "open", token, "", 200)
+				status = 200
+			}
+			r.ask(reset.id, reset.name, strings.ReplaceAll(reset.value, "TOKEN", token), strings.ReplaceAll(reset.body, "TOKEN", token), status, header{"Content-Type", reset.kind})
+		})
+	}
+}
+
+// brokenExamples asks servers whose store is damaged, and away.
+func (r *recorder) brokenExamples() {
+	r.another(func(r *recorder) {
+		r.breakTable("tasks")
+		r.ask("tasks_list", "broken", "", "", 500)
+	})
+	r.another(func(r *recorder) {
+		if err := r.Store.Close(); err != nil {
+			r.t.Fatal(err)
+		}
+		r.ask("tasks_list", "away", "", "", 503)
+		r.server.Close()
+		r.server = nil // the store is closed already
+	})
 }
 
 // throttledExample asks a server that counts.
 func (r *recorder) throttledExample() {
-	counting := &recorder{app: newApp(r.t, func(c *config.Config) { c.Throttle = "on" })}
-	for range 30 {
-		counting.do("POST", "/auth/login", `{"username":"alice","password":"wrong"}`)
-	}
-	counting.ask("auth_login", "throttled", "", `{"username":"alice","password":"wrong"}`, 429)
-	r.list = append(r.list, counting.list...)
+	r.another(func(r *recorder) {
+		for range 30 {
+			r.do("POST", "/auth/login", `{"username":"alice","password":"wrong"}`)
+		}
+		r.ask("auth_login", "throttled", "", `{"username":"alice","password":"wrong"}`, 429)
+	}, func(c *config.Config) { c.Throttle = "on" })
 }
 
 func TestOpenAPI_OperationsHaveExamples(t *testing.T) {
 	t.Parallel()
-	// Links that came by mail, the document itself, and what another takes or
-	// gives too.
-	without := []string{
-		"auth_activate_link", "auth_email_check", "auth_email_confirm", "auth_password_reset_confirm", "auth_password_reset_page",
-		"auth_password_reset_form", "openapi_read", "auth_logout", "users_delete",
+	without := []string{"openapi_read"} // the document itself
+	d := testDocument()
+	for _, name := range []string{"Internal", "Unavailable", "Throttled"} {
+		if len(d.Components.Responses[name].Content["application/problem+json"].Examples) == 0 {
+			t.Errorf("%s has no example", name)
+		}
 	}
-	for _, item := range testDocument().Paths {
+	for _, item := range d.Paths {
 		for method, op := range item {
-			has := op.RequestBody == nil || len(op.RequestBody.Content["application/json"].Examples) > 0
+			has := true
+			if op.RequestBody != nil {
+				for _, body := range op.RequestBody.Content {
+					has = len(body.Examples) > 0
+				}
+			}
 			for _, answer := range op.Responses {
 				for media, body := range answer.Content {
 					has = has && (strings.HasPrefix(media, "text/") || strings.HasPrefix(media, "image/") || len(body.Examples) > 0)
