@@ -69,7 +69,7 @@ func (d *describer) refusal(route Route, status int, codes []services.Code) open
 	switch {
 	case route.Method == http.MethodHead:
 		name += "Head"
-	case route.Does.Paged:
+	case refusedAsPage(route, status):
 		name += "Page"
 	}
 	headers := refusalHeaders(status)
@@ -80,13 +80,23 @@ func (d *describer) refusal(route Route, status int, codes []services.Code) open
 		r := openapi.Response{Description: http.StatusText(status) + ": " + strings.Join(meanings(codes), "; ") + ".", Headers: headerRefs(headers)}
 		if route.Method != http.MethodHead {
 			r.Content = map[string]openapi.Media{"application/problem+json": {Schema: d.schema(body), Examples: d.examples.refusals(codes)}}
-			if route.Does.Paged {
+			if refusedAsPage(route, status) {
 				r.Content[mediaHTML] = page
 			}
 		}
 		d.parts.Responses[name] = r
 	}
 	return openapi.Response{Ref: "#/components/responses/" + name}
+}
+
+// refusedAsPage reports whether a browser is shown a refusal as a page. A form
+// is answered with JSON where it does not get to its handler's rules.
+func refusedAsPage(route Route, status int) bool {
+	switch status {
+	case http.StatusForbidden, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests:
+		return route.Does.Paged && !unsafe(route.Method)
+	}
+	return route.Does.Paged
 }
 
 var page = openapi.Media{Schema: &openapi.Schema{Type: openapi.Types{openapi.String}, Description: "A page for people."}}

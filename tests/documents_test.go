@@ -134,7 +134,7 @@ var (
 	cut = replacements{
 		{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9_-]+)*`), "eyJ..."},
 		{regexp.MustCompile(`\bdueto_[a-z2-7]{59}\b`), "dueto_..."},
-		{regexp.MustCompile(`\bcsrftoken=[A-Za-z0-9_-]{32}\b`), "csrftoken=..."},
+		{regexp.MustCompile(`\bcsrftoken=[A-Za-z0-9_-]{32}`), "csrftoken=..."},
 	}
 	// volatile is what differs from run to run, or from machine to machine.
 	volatile = replacements{
