@@ -59,7 +59,7 @@ func (h *AuthHandler) Register(c *gin.Context) error {
 type loginRequest struct {
 	Username Opt[string] `json:"username" validate:"required,min=1,max=254" doc:"The name or the e-mail address."`
 	Password Opt[string] `json:"password" validate:"required,min=1" format:"password"`
-	Mode     Opt[string] `json:"mode" validate:"oneof=json one-cookie two-cookies" doc:"How the tokens are carried: in the answer, or in cookies. By default the first that the server allows."`
+	Mode     Opt[string] `json:"mode" validate:"oneof=json one-cookie two-cookies" doc:"How the tokens are carried: in the answer (json), or in cookies."`
 }
 
 // tokenResponse is what a login or a refresh answers.

@@ -51,7 +51,8 @@ const (
 	AccessCookies
 )
 
-// Param is a parameter of the query string.
+// Param is a parameter of the query string. Handlers read it within the bounds of
+// its schema.
 type Param struct {
 	Name   string
 	Text   string
