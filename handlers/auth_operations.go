@@ -68,6 +68,7 @@ var (
 		Answers: []Answer{ok("A page with a form, or where to post.", detailSchema)},
 	}
 	AuthPasswordResetForm = Operation{
+		Text:     "For browsers: programs post JSON to `/auth/password/reset/confirm`.",
 		Query:    AnyQuery,
 		Paged:    true,
 		Body:     resetFormSchema,

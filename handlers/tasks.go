@@ -126,6 +126,7 @@ var (
 		Answers: []Answer{ok("The task as it is now.", taskSchema, headerETag)},
 	}
 	TasksDelete = Operation{
+		Text:    "For those whom it is for or by, staff, and those with `tasks.delete`.",
 		Guarded: true,
 		Answers: []Answer{done("It is gone.")},
 	}

@@ -139,9 +139,10 @@ var (
 		Answers: []Answer{created("The new account.", userSchema, headerLocation, headerETag)},
 	}
 	UsersRead = Operation{
-		Text:    "An account that is not active is not found, but for itself, staff and those with `users.view`.",
+		Text:    "One that is not active is not found, but for staff and those with `users.view`.",
 		Answers: []Answer{ok("The account, as one may see it.", userSchema, headerETag), unchanged()},
 	}
+	MeRead      = Operation{Answers: UsersRead.Answers}
 	UsersUpdate = Operation{
 		Text:    "One's own `username`, `time_zone` and `email`; of others, for staff, and those with `users.change` but for `is_staff` and `permissions`. A new address of one's own waits until its link is followed.",
 		Body:    patchSchema[updateUserRequest]("UserChange", "What to change of an account: what is absent stays.", schemas(userMembers)...),

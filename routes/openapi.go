@@ -209,8 +209,8 @@ func otherType(what string, first, second openapi.Response) openapi.Response {
 	content := map[string]openapi.Media{}
 	maps.Copy(content, first.Content)
 	maps.Copy(content, second.Content)
-	if len(content) != len(first.Content)+len(second.Content) {
-		panic("openapi: " + what + " has one type twice")
+	if len(content) != len(first.Content)+len(second.Content) || (len(first.Content) == 0) != (len(second.Content) == 0) {
+		panic("openapi: " + what + " is described twice in one type, or once without a body")
 	}
 	first.Content = content
 	return first

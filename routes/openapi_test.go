@@ -3,6 +3,7 @@ package routes
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 
 	"dueto/middleware"
@@ -46,6 +47,37 @@ func TestSchemas_OfOneTitleAreTheSame(t *testing.T) {
 	}
 	if len(known) < 20 || known["Task"] == "" {
 		t.Errorf("%d schemas have a title", len(known))
+	}
+}
+
+func TestOtherType_TakesTheSameAnswerInAnotherTypeOnly(t *testing.T) {
+	t.Parallel()
+	answer := func(text, header, media string) openapi.Response {
+		r := openapi.Response{Description: text, Headers: headerRefs([]string{header})}
+		if media != "" {
+			r.Content = map[string]openapi.Media{media: {}}
+		}
+		return r
+	}
+	first := answer("The file.", "ETag", "text/css")
+	both := otherType("asset_read 200", first, answer("The file.", "ETag", "text/javascript"))
+	if len(both.Content) != 2 || len(first.Content) != 1 {
+		t.Errorf("both have %v, the first has %v", both.Content, first.Content)
+	}
+	for name, second := range map[string]openapi.Response{
+		"another text":   answer("A file.", "ETag", "text/javascript"),
+		"another header": answer("The file.", "Link", "text/javascript"),
+		"the same type":  answer("The file.", "ETag", "text/css"),
+		"no body":        answer("The file.", "ETag", ""),
+	} {
+		func() {
+			defer func() {
+				if text, _ := recover().(string); !strings.Contains(text, "asset_read 200") {
+					t.Errorf("%s: taken, or refused with %q", name, text)
+				}
+			}()
+			otherType("asset_read 200", first, second)
+		}()
 	}
 }
 

@@ -106,7 +106,7 @@ func (a *app) table() []Route {
 
 		{ID: "users_list", Method: get, Path: "/users", Access: Reader, Handler: a.users.List, Does: handlers.UsersList(paging), Scope: services.PermViewUsers, Name: "users", Summary: "List accounts"},
 		{ID: "users_create", Method: post, Path: "/users", Permission: services.PermAddUsers, Handler: a.users.Create, Does: handlers.UsersCreate, Scope: services.PermAddUsers, Summary: "Make an account for somebody"},
-		{ID: "me_read", Method: get, Path: "/users/me", Handler: a.users.Get, Does: handlers.UsersRead, Scope: services.PermViewUsers, Name: "me", Summary: "Read one's own account"},
+		{ID: "me_read", Method: get, Path: "/users/me", Handler: a.users.Get, Does: handlers.MeRead, Scope: services.PermViewUsers, Name: "me", Summary: "Read one's own account"},
 		{ID: "me_update", Method: patch, Path: "/users/me", Handler: a.users.Patch, Does: handlers.UsersUpdate, Scope: services.PermChangeUsers, Summary: "Change one's own account"},
 		{ID: "me_delete", Method: remove, Path: "/users/me", Rate: services.RateLogin, Handler: a.users.Delete, Does: handlers.MeDelete(modes), Scope: services.PermDeleteUsers, Summary: "Delete one's own account"},
 		{ID: "me_events_list", Method: get, Path: "/users/me/events", Handler: a.users.ListEvents, Does: handlers.UsersEventsList(paging), Scope: services.PermViewUsers, Summary: "List what happened to one's own account"},

@@ -16,6 +16,7 @@ import (
 	"dueto/config"
 	"dueto/openapi"
 	"dueto/routes"
+	"dueto/services"
 )
 
 // testDocument describes the API as a server of the tests has it.
@@ -297,6 +298,46 @@ func TestOpenAPI_PagesAreOnlyThoseOfPathsWithTheirOwn(t *testing.T) {
 	}
 	if !strings.Contains(d.Info.Description, "`text/html`") {
 		t.Error("the document does not say that browsers are shown pages")
+	}
+}
+
+func TestOpenAPI_SaysWhatTheServerHoldsTo(t *testing.T) {
+	t.Parallel()
+	d := testDocument()
+	if own, others := d.Paths["/users/me"]["delete"].RequestBody, d.Paths["/users/{id}"]["delete"].RequestBody; !own.Required || others.Required {
+		t.Errorf("the body that deletes oneself is required: %v, others: %v", own.Required, others.Required)
+	}
+	if own := d.Components.Schemas["OwnDeletion"]; !slices.Equal(own.Required, []string{"password"}) {
+		t.Errorf("deleting oneself takes %v", own.Required)
+	}
+	for _, p := range d.Paths["/users"]["get"].Parameters {
+		if got := string(marshal(t, p.Schema)); p.Name == "search" && got != `{"type":"string","minLength":1,"maxLength":100}` {
+			t.Errorf("a search is %s", got)
+		}
+	}
+	for _, name := range []string{"Registration", "NewUser", "UserChange"} {
+		username := d.Components.Schemas[name].Properties.Get("username")
+		if username.Pattern != services.UsernamePattern || *username.MinLength != 3 || *username.MaxLength != 150 {
+			t.Errorf("a name in %s is %s", name, marshal(t, username))
+		}
+		if pending := d.Components.Schemas[name].Properties.Get("pending_email"); pending != nil && strings.Contains(pending.Description, "Null") != (name == "UserChange") {
+			t.Errorf("%s says of the next address: %s", name, pending.Description)
+		}
+	}
+	for name, at := range map[string]*openapi.Schema{
+		"Visibility": d.Components.Schemas["Task"].Properties.Get("visibility"),
+		"Permission": d.Components.Schemas["APIToken"].Properties.Get("permissions").Items,
+		"Problem":    d.Components.Schemas["NotFoundProblem"].AllOf[0],
+	} {
+		if got, want := string(marshal(t, at)), `{"$ref":"#/components/schemas/`+name+`"}`; got != want {
+			t.Errorf("%s is not one component: %s", name, got)
+		}
+	}
+	for _, name := range []string{"Throttled", "Unavailable"} {
+		header := strings.TrimPrefix(d.Components.Responses[name].Headers["Retry-After"].Ref, "#/components/headers/")
+		if !d.Components.Headers[header].Required {
+			t.Errorf("%s may lack Retry-After", name)
+		}
 	}
 }
 
