@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,23 +18,30 @@ type Answer struct {
 	Body   []byte // JSON
 }
 
-// Show makes the page for an answer, and gives its Content-Security-Policy.
-type Show func(c *gin.Context, answer Answer) (page []byte, policy string)
+// Browsing is how answers are shown as pages.
+type Browsing struct {
+	// Show makes the page for an answer.
+	Show func(c *gin.Context, answer Answer) []byte
+	// Policy is the Content-Security-Policy of such pages.
+	Policy string
+	// AtOnce is how many pages are made at a time, 1 at least: the rest wait.
+	AtOnce int
+	// Plain are the patterns of the paths that are answered as they are.
+	Plain []string
+}
 
 // Browse shows what is answered to GET and HEAD as a page, where it is JSON and
 // the client likes HTML better. The handlers behind it, and what renders their
-// errors, answer as they always do. Paths of the patterns that are named after
-// show are answered as they are.
-func Browse(show Show, plain ...string) gin.HandlerFunc {
+// errors, answer as they always do.
+func Browse(b Browsing) gin.HandlerFunc {
+	slots := make(chan struct{}, max(1, b.AtOnce))
 	return func(c *gin.Context) {
 		if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
 			return
 		}
 		if pattern := c.FullPath(); pattern != "" {
-			for _, p := range plain {
-				if p == pattern {
-					return
-				}
+			if slices.Contains(b.Plain, pattern) {
+				return
 			}
 		}
 		h := c.Writer.Header()
@@ -43,18 +51,45 @@ func Browse(show Show, plain ...string) gin.HandlerFunc {
 		}
 		// The page has no ETag: it shows who is signed in, besides the answer.
 		c.Request.Header.Del("If-None-Match")
-		kept := &keptAnswer{ResponseWriter: c.Writer, status: http.StatusOK}
+		kept := &keptAnswer{ResponseWriter: c.Writer, status: http.StatusOK, head: c.Request.Method == http.MethodHead}
 		c.Writer = kept
 		c.Next()
 		c.Writer = kept.ResponseWriter
-		kept.send(c, show)
+		body := kept.body.Bytes()
+		if h := c.Writer.Header(); isJSON(h.Get("Content-Type")) {
+			body = nil
+			if !kept.head {
+				body = b.page(c, slots, kept)
+			}
+			setPage(h, b.Policy)
+			h.Del("ETag")
+			h.Del("Content-Length")
+			if !kept.head {
+				h.Set("Content-Length", strconv.Itoa(len(body)))
+			}
+		}
+		kept.send(body)
 	}
 }
 
-// keptAnswer keeps an answer back. Its headers are those of the real one.
+// page makes the page of an answer, once there is a slot for it. Whoever has
+// gone meanwhile is sent nothing.
+func (b Browsing) page(c *gin.Context, slots chan struct{}, kept *keptAnswer) []byte {
+	select {
+	case slots <- struct{}{}:
+	case <-c.Request.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
+	defer func() { <-slots }()
+	return b.Show(c, Answer{Status: kept.status, Header: c.Writer.Header().Clone(), Body: kept.body.Bytes()})
+}
+
+// keptAnswer keeps an answer back, but for the body of one to HEAD, which nobody
+// is sent. Its headers are those of the real one.
 type keptAnswer struct {
 	gin.ResponseWriter
 	status int
+	head   bool
 	body   bytes.Buffer
 	begun  bool
 }
@@ -72,12 +107,18 @@ func (k *keptAnswer) WriteHeaderNow() { k.begun = true }
 // Write implements http.ResponseWriter.
 func (k *keptAnswer) Write(b []byte) (int, error) {
 	k.begun = true
+	if k.head {
+		return len(b), nil
+	}
 	return k.body.Write(b)
 }
 
 // WriteString implements io.StringWriter.
 func (k *keptAnswer) WriteString(s string) (int, error) {
 	k.begun = true
+	if k.head {
+		return len(s), nil
+	}
 	return k.body.WriteString(s)
 }
 
@@ -93,20 +134,13 @@ func (k *keptAnswer) Size() int { return k.body.Len() }
 // Written implements gin.ResponseWriter.
 func (k *keptAnswer) Written() bool { return k.begun }
 
-// send sends the page that shows the answer or, where that is no JSON, the
-// answer itself.
-func (k *keptAnswer) send(c *gin.Context, show Show) {
-	h, body := c.Writer.Header(), k.body.Bytes()
-	if isJSON(h.Get("Content-Type")) {
-		page, policy := show(c, Answer{Status: k.status, Header: h.Clone(), Body: body})
-		setPage(h, policy)
-		h.Set("Content-Length", strconv.Itoa(len(page)))
-		h.Del("ETag")
-		body = page
-	}
-	c.Writer.WriteHeader(k.status)
-	c.Writer.WriteHeaderNow()
-	_, _ = c.Writer.Write(body) // the client is gone: nobody to tell
+// send writes a body with the answer's status. What was kept is let go before:
+// the client may read slowly.
+func (k *keptAnswer) send(body []byte) {
+	k.body = bytes.Buffer{}
+	k.ResponseWriter.WriteHeader(k.status)
+	k.ResponseWriter.WriteHeaderNow()
+	_, _ = k.ResponseWriter.Write(body) // the client is gone: nobody to tell
 }
 
 func isJSON(contentType string) bool {

@@ -42,8 +42,8 @@ func plain(table []Route, prefix string) []string {
 	return patterns
 }
 
-// show is a middleware.Show.
-func (b *browser) show(c *gin.Context, a middleware.Answer) (page []byte, policy string) {
+// show makes the page of an answer.
+func (b *browser) show(c *gin.Context, a middleware.Answer) []byte {
 	pattern, path := b.pattern(c.Request.URL.Path), c.Request.URL.EscapedPath()
 	v := web.View{
 		Path: path, Query: c.Request.URL.RawQuery,

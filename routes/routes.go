@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -128,12 +129,16 @@ func New(d Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted origins: %w", err)
 	}
+	browse := middleware.Browsing{
+		Show: newBrowser(a.table(), pages, cookies, public).show, Policy: web.BrowsePolicy,
+		AtOnce: runtime.GOMAXPROCS(0) / 2, Plain: plain(a.table(), prefix),
+	}
 	r.Use(
 		middleware.Request(requestTimeout),
 		middleware.AccessLog(d.Logger),
 		middleware.Recover(d.Logger),
 		middleware.SecureHeaders(public.Scheme == "https"),
-		middleware.Browse(newBrowser(a.table(), pages, cookies, public).show, plain(a.table(), prefix)...),
+		middleware.Browse(browse),
 		middleware.Recover(d.Logger), // again, so that a page shows what it answers
 		middleware.Errors(d.Logger),
 		middleware.Throttle(throttle, services.RateOverall, exempt(a.table(), prefix)...),

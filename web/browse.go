@@ -1,7 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
+	"html/template"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -66,16 +68,16 @@ type browsePage struct {
 	URL, HTTPie, Curl string
 	StatusText        string
 	Headers           []headerField
-	JSON              []span
+	JSON              template.HTML
+	Whole             string // where all of it is, if the page has only the beginning
 	Pages             []pageLink
 	Forms             []formView
 	SignIn            *formView
 	Site, Prefix      string
 }
 
-// Browse gives the page of an answer, and its Content-Security-Policy: a style
-// sheet, a script and requests of ours, and nothing inline.
-func (p *Pages) Browse(v View) (body []byte, policy string) {
+// Browse gives the page of an answer, for BrowsePolicy.
+func (p *Pages) Browse(v View) []byte {
 	query := escapeURL(v.Query)
 	path := escapeURL(v.Path)
 	address := p.origin + path
@@ -84,19 +86,24 @@ func (p *Pages) Browse(v View) (body []byte, policy string) {
 	}
 	data := browsePage{
 		Frame: p.frame(v.Title), View: v, URL: address,
-		StatusText: http.StatusText(v.Status), Headers: headerFields(v.Header), JSON: p.highlight(v.Body),
+		StatusText: http.StatusText(v.Status), Headers: headerFields(v.Header),
 		Pages: p.pageLinks(v), SignIn: p.signIn(v.Account), Site: p.site, Prefix: p.prefix,
+	}
+	if beginning, long := cut(v.Body); long {
+		data.JSON, data.Whole = plain(beginning), path+"?"+strings.TrimPrefix(query+"&format=json", "&")
+	} else {
+		data.JSON = p.highlight(v.Body)
 	}
 	data.Frame.Script = p.asset("browse.js")
 	data.HTTPie, data.Curl = shellLines(data.URL, v.Account.Name != "")
 	var object map[string]json.RawMessage
-	if v.Status != http.StatusOK || json.Unmarshal(v.Body, &object) != nil {
+	if v.Status != http.StatusOK || !bytes.HasPrefix(v.Body, []byte("{")) || json.Unmarshal(v.Body, &object) != nil {
 		object = nil
 	}
 	for i := range v.Forms {
 		data.Forms = append(data.Forms, newForm(v.Forms[i], path, v.Header.Get("ETag"), object))
 	}
-	return p.render("browse.html", data), browsePolicy
+	return p.render("browse.html", data)
 }
 
 // headerNames are spelled as they are written, where net/http does it otherwise.

@@ -3,43 +3,74 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"html/template"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
-// span is a piece of JSON as it is shown.
-type span struct {
-	Class string // of the style sheet; "" for what is between values
-	Text  string
-	Href  string // where a value that is a URL of ours leads
+// maxShown is how much of an answer a page shows, in bytes. What is longer is
+// for programs: marked up, it would be several times as much to make and send.
+const maxShown = 128 << 10
+
+// cut gives the beginning of an answer that is too long for a page, and reports
+// whether it is.
+func cut(body []byte) (beginning []byte, long bool) {
+	if len(body) <= maxShown {
+		return body, false
+	}
+	end := maxShown
+	for end > 0 && !utf8.RuneStart(body[end]) {
+		end--
+	}
+	return body[:end], true
 }
 
-// highlight cuts JSON into pieces, indented. Values stay as they are written;
-// what is no JSON is one piece.
-func (p *Pages) highlight(body []byte) []span {
+// highlight writes JSON indented, with links and with classes for the style
+// sheet. Values stay as they are written; what is no JSON is mere text.
+func (p *Pages) highlight(body []byte) template.HTML {
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, bytes.TrimSpace(body), "", "  "); err != nil {
-		return []span{{Text: strings.ToValidUTF8(string(body), "\ufffd")}}
+		return plain(body)
 	}
 	text := indented.String()
-	var spans []span
+	var b strings.Builder
+	b.Grow(2 * len(text))
 	for from := 0; from < len(text); {
 		end := from + pieceLength(text[from:])
-		piece := span{Text: text[from:end]}
+		class, href := "", ""
 		switch c := text[from]; {
 		case c == '"' && strings.HasPrefix(text[end:], ":"):
-			piece.Class = "key"
+			class = "key"
 		case c == '"':
-			piece.Class, piece.Href = "string", p.hrefOf(piece.Text)
+			class, href = "string", p.hrefOf(text[from:end])
 		case c == '-' || (c >= '0' && c <= '9'):
-			piece.Class = "number"
+			class = "number"
 		case c >= 'a' && c <= 'z':
-			piece.Class = "word"
+			class = "word"
 		}
-		spans = append(spans, piece)
+		mark(&b, class, href, text[from:end])
 		from = end
 	}
-	return spans
+	return template.HTML(b.String()) //nolint:gosec // mark escapes
+}
+
+// plain writes a text as it is.
+func plain(body []byte) template.HTML {
+	return template.HTML(template.HTMLEscapeString(strings.ToValidUTF8(string(body), "\ufffd"))) //nolint:gosec // escaped
+}
+
+// mark writes a piece of a text; href is a path of ours, or "".
+func mark(b *strings.Builder, class, href, text string) {
+	text = template.HTMLEscapeString(text)
+	switch {
+	case class == "":
+		b.WriteString(text)
+	case href != "":
+		b.WriteString(`<a class="` + class + `" href="` + template.HTMLEscapeString(href) + `">` + text + "</a>")
+	default:
+		b.WriteString(`<span class="` + class + `">` + text + "</span>")
+	}
 }
 
 // pieceLength gives how long the value is that a JSON text begins with, or what
@@ -66,9 +97,11 @@ func pieceLength(text string) int {
 
 // hrefOf gives where a text in JSON leads, if it is a URL of ours.
 func (p *Pages) hrefOf(literal string) string {
-	var value string
-	if err := json.Unmarshal([]byte(literal), &value); err != nil {
-		return ""
+	value := literal[1 : len(literal)-1]
+	if strings.Contains(value, `\`) {
+		if err := json.Unmarshal([]byte(literal), &value); err != nil {
+			return ""
+		}
 	}
 	return p.local(value)
 }

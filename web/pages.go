@@ -13,11 +13,12 @@ import (
 //go:embed *.html
 var templates embed.FS
 
-// The Content-Security-Policies of pages. Nothing is inline.
-const (
-	pagePolicy   = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-	browsePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+// pagePolicy is the Content-Security-Policy of pages without a script.
+const pagePolicy = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// BrowsePolicy is the Content-Security-Policy of pages that show answers: a style
+// sheet, a script and requests of ours, and nothing inline.
+const BrowsePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // Pages renders the pages.
 type Pages struct {

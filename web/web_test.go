@@ -3,10 +3,13 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"html/template"
 	"os/exec"
 	"reflect"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/html"
 
 	"dueto/openapi"
 )
@@ -40,46 +43,92 @@ func TestEscapeURL_LeavesNothingThatIsNotOfAURL(t *testing.T) {
 	}
 }
 
-func TestHighlight_CutsButChangesNothing(t *testing.T) {
+// pieces gives the text of what was marked up, and its elements.
+func pieces(t *testing.T, markup template.HTML) (text string, elements []piece) {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(string(markup)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for n := range root.Descendants() {
+		switch {
+		case n.Type == html.TextNode:
+			b.WriteString(n.Data)
+		case n.Data == "a", n.Data == "span":
+			made := piece{element: n.Data}
+			for _, a := range n.Attr {
+				switch a.Key {
+				case "class":
+					made.class = a.Val
+				case "href":
+					made.href = a.Val
+				default:
+					t.Errorf("%s has the attribute %s", n.Data, a.Key)
+				}
+			}
+			if n.FirstChild != nil {
+				made.text = n.FirstChild.Data
+			}
+			elements = append(elements, made)
+		case n.Type == html.ElementNode && n.Data != "html" && n.Data != "head" && n.Data != "body":
+			t.Errorf("%s has a %s", markup, n.Data)
+		}
+	}
+	return b.String(), elements
+}
+
+type piece struct{ element, class, text, href string }
+
+func TestHighlight_MarksButChangesNothing(t *testing.T) {
 	t.Parallel()
 	p := NewPages(NewAssets(), "http://dueto.test/api")
 	for _, body := range []string{
 		`{}`, `[]`, `null`, `"x"`, `-1.5e+10`, `true`, `{"a":[1,2,{"b":"c\"d\\"}],"e":null,"f":false,"":"","g":"{[:,]}"}`, `{"a":"\u003cb\u003e\ud83d\ude00","b":"ü\u2028"}`,
 		"[12345678901234567890,1.0,1e5]", `[[],[[]],{}]`, "\"a:b\"\n", `{"url":"http://dueto.test/api/tasks/1"}`,
+		`{"<b>":"</code></pre><script>alert(1)</script>","'":"<img src=x onerror=alert(1)>","&amp;":"&lt;"}`, `["http://dueto.test/api/x?a='&b=%22","http://dueto.test/api/\" onclick=\"x"]`,
 	} {
 		var want bytes.Buffer
 		if err := json.Indent(&want, bytes.TrimSpace([]byte(body)), "", "  "); err != nil {
 			t.Fatal(err)
 		}
-		var got strings.Builder
-		for _, piece := range p.highlight([]byte(body)) {
-			got.WriteString(piece.Text)
-			if single := piece.Class != ""; single && !json.Valid([]byte(piece.Text)) {
-				t.Errorf("%s has the piece %q of class %s", body, piece.Text, piece.Class)
-			}
+		text, elements := pieces(t, p.highlight([]byte(body)))
+		if text != want.String() {
+			t.Errorf("%s is shown as %s", body, text)
 		}
-		if got.String() != want.String() {
-			t.Errorf("%s is shown as %s", body, got.String())
-		}
-	}
-	spans := p.highlight([]byte(`{"k":["s",1,true,"http://dueto.test/api/tasks/1"]}`))
-	want := map[string]span{
-		`"k"`: {Class: "key"}, `"s"`: {Class: "string"}, `1`: {Class: "number"}, `true`: {Class: "word"},
-		`"http://dueto.test/api/tasks/1"`: {Class: "string", Href: "/api/tasks/1"},
-	}
-	for _, piece := range spans {
-		if w, ok := want[piece.Text]; ok {
-			delete(want, piece.Text)
-			if w.Text = piece.Text; w != piece {
-				t.Errorf("%s is %+v", piece.Text, piece)
+		for _, made := range elements {
+			if !json.Valid([]byte(made.text)) {
+				t.Errorf("%s has the piece %q of class %s", body, made.text, made.class)
 			}
 		}
 	}
-	if len(want) > 0 {
-		t.Errorf("%v are not shown", want)
+	_, elements := pieces(t, p.highlight([]byte(`{"k":["s",1,true,"http://dueto.test/api/tasks?a='b'\u0026c=1","http://dueto.test/api/\""]}`)))
+	want := []piece{
+		{"span", "key", `"k"`, ""}, {"span", "string", `"s"`, ""}, {"span", "number", "1", ""}, {"span", "word", "true", ""},
+		{"a", "string", `"http://dueto.test/api/tasks?a='b'\u0026c=1"`, "/api/tasks?a='b'&c=1"}, {"span", "string", `"http://dueto.test/api/\""`, ""},
 	}
-	if got := p.highlight([]byte("{not JSON\xff")); len(got) != 1 || got[0].Text != "{not JSON\ufffd" {
-		t.Errorf("what is no JSON is shown as %v", got)
+	if !reflect.DeepEqual(elements, want) {
+		t.Errorf("the pieces are %+v, want %+v", elements, want)
+	}
+	if got := p.highlight([]byte("{not JSON<\xff")); got != "{not JSON&lt;\ufffd" {
+		t.Errorf("what is no JSON is shown as %s", got)
+	}
+}
+
+func TestCut_EndsBetweenCharacters(t *testing.T) {
+	t.Parallel()
+	for before := range 4 {
+		body := []byte(strings.Repeat("x", maxShown-before) + "\U0001f600")
+		beginning, long := cut(body)
+		switch {
+		case !long:
+			t.Errorf("%d bytes are shown whole", len(body))
+		case !bytes.Equal(beginning, body[:maxShown-before]):
+			t.Errorf("%d bytes are cut to %d", len(body), len(beginning))
+		}
+	}
+	if beginning, long := cut(make([]byte, maxShown)); long || len(beginning) != maxShown {
+		t.Errorf("what fits is cut to %d bytes", len(beginning))
 	}
 }
 
