@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"dueto/middleware"
 	"dueto/services"
 )
 
@@ -42,12 +43,12 @@ var (
 )
 
 // ActivateByLink answers GET /auth/activate/{token}. A link that was handed out
-// in an answer confirms when a program follows it; but a browser is asked to
-// press a button, and neither a link that went by mail nor HEAD nor a prefetch
-// confirms anything.
+// in an answer confirms when a program follows it; but whoever is shown a page is
+// asked to press a button, and neither a link that went by mail nor HEAD nor a
+// prefetch confirms anything.
 func (h *AuthHandler) ActivateByLink(c *gin.Context) error {
 	ctx, token := c.Request.Context(), c.Param("token")
-	if looksOnly(c) || wantsHTML(c) {
+	if looksOnly(c) || middleware.WantsPage(c) {
 		return h.sendConfirmation(c, activation, false, h.accounts.CheckActivation(ctx, token))
 	}
 	done, err := h.accounts.ActivateByLink(ctx, token)
@@ -70,10 +71,14 @@ func (h *AuthHandler) ConfirmEmail(c *gin.Context) error {
 	return h.sendConfirmation(c, emailConfirmation, true, h.accounts.ConfirmEmail(c.Request.Context(), c.Param("token")))
 }
 
-// looksOnly reports whether a request is one that nobody made by hand.
+// looksOnly reports whether a request is one that nobody made by hand. Older
+// browsers tell in headers of their own.
 func looksOnly(c *gin.Context) bool {
 	return c.Request.Method == http.MethodHead || strings.Contains(c.GetHeader("Sec-Purpose"), "prefetch") ||
-		strings.EqualFold(c.GetHeader("Purpose"), "prefetch")
+		slices.ContainsFunc([]string{"Purpose", "X-Purpose", "X-Moz"}, func(name string) bool {
+			purpose := c.GetHeader(name)
+			return strings.EqualFold(purpose, "prefetch") || strings.EqualFold(purpose, "preview")
+		})
 }
 
 func (h *AuthHandler) sendConfirmation(c *gin.Context, what confirmation, done bool, err error) error {
@@ -82,7 +87,7 @@ func (h *AuthHandler) sendConfirmation(c *gin.Context, what confirmation, done b
 	if !done {
 		sentence, button = what.post, what.button
 	}
-	if !wantsHTML(c) {
+	if !middleware.WantsPage(c) {
 		if err != nil {
 			return err
 		}
@@ -131,9 +136,4 @@ func varyByAccept(c *gin.Context) {
 	if h := c.Writer.Header(); !slices.Contains(h["Vary"], "Accept") {
 		h.Add("Vary", "Accept")
 	}
-}
-
-// wantsHTML reports whether a person in a browser is asking.
-func wantsHTML(c *gin.Context) bool {
-	return strings.Contains(c.GetHeader("Accept"), "text/html")
 }

@@ -113,7 +113,7 @@ func (h *AuthHandler) ResetByForm(c *gin.Context) error {
 func (h *AuthHandler) sendReset(c *gin.Context, people, programs string, form bool, err error) error {
 	varyByAccept(c)
 	switch {
-	case err != nil && wantsHTML(c):
+	case err != nil && middleware.WantsPage(c):
 		var invalid *services.Error
 		sentence, again := services.Public(err).Message, false
 		var complaints []string
@@ -124,7 +124,7 @@ func (h *AuthHandler) sendReset(c *gin.Context, people, programs string, form bo
 		return pageError{err, page, policy}
 	case err != nil:
 		return err
-	case !wantsHTML(c):
+	case !middleware.WantsPage(c):
 		return sendValue(c, http.StatusOK, detail{programs})
 	}
 	page, policy := h.pages.Reset(people, form, nil)

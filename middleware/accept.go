@@ -8,9 +8,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gin-gonic/gin"
 )
 
-// formats are what ?format= takes, for GET and HEAD.
+const pageKey = "dueto.page"
+
+// WantsPage reports whether a page is what the client wants, as Browse has found
+// out.
+func WantsPage(c *gin.Context) bool { return c.GetBool(pageKey) }
+
+// formatJSON and formatHTML are what ?format= takes, for GET and HEAD.
 const formatJSON, formatHTML = "json", "html"
 
 // wantsPage reports whether a request is to be answered by a page: where
@@ -18,13 +26,15 @@ const formatJSON, formatHTML = "json", "html"
 // taken out of the query, so that neither the route nor its links have it; a
 // value that is neither stays there, for the route to refuse.
 func wantsPage(r *http.Request) bool {
-	if strings.Contains(r.URL.RawQuery, "format") {
+	if reads(r) && strings.Contains(r.URL.RawQuery, "format") {
 		if format := takeFormat(r.URL); format != "" {
 			return format == formatHTML
 		}
 	}
 	return prefersHTML(r.Header["Accept"])
 }
+
+func reads(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
 func takeFormat(u *url.URL) string {
 	var formats, rest []string

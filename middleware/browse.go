@@ -30,23 +30,25 @@ type Browsing struct {
 	Plain []string
 }
 
-// Browse shows what is answered to GET and HEAD as a page, where it is JSON and
-// the client likes HTML better. The handlers behind it, and what renders their
-// errors, answer as they always do.
+// Browse finds out whether the client wants a page, for WantsPage too, and shows
+// what is answered to GET and HEAD as one, where it is JSON. The handlers behind
+// it, and what renders their errors, answer as they always do.
 func Browse(b Browsing) gin.HandlerFunc {
 	slots := make(chan struct{}, max(1, b.AtOnce))
 	return func(c *gin.Context) {
-		if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
+		if slices.Contains(b.Plain, c.FullPath()) {
 			return
 		}
-		if pattern := c.FullPath(); pattern != "" {
-			if slices.Contains(b.Plain, pattern) {
-				return
-			}
+		wanted := wantsPage(c.Request)
+		if wanted {
+			c.Set(pageKey, true)
+		}
+		if !reads(c.Request) {
+			return
 		}
 		h := c.Writer.Header()
 		h["Vary"] = append(h["Vary"], "Accept")
-		if !wantsPage(c.Request) {
+		if !wanted {
 			return
 		}
 		// The page has no ETag: it shows who is signed in, besides the answer.

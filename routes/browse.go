@@ -76,7 +76,9 @@ func (b *browser) account(c *gin.Context, status int, pattern string) web.Accoun
 	case actor.Authenticated():
 		a.Name = actor.Username
 	case b.cookies.Given(c.Request):
-		a.Refused = status == http.StatusUnauthorized
+		i := b.index(pattern, get)
+		looked := i < 0 || b.table[i].Access != Credentials
+		a.Refused = looked && status == http.StatusUnauthorized
 		a.Unknown = !a.Refused
 	}
 	return a

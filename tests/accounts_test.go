@@ -137,6 +137,8 @@ func TestActivate_LookingDoesNotActivate(t *testing.T) {
 		"plain prefetch":       {"GET", []header{{"Sec-Purpose", "prefetch"}}},
 		"prefetch of a page":   {"GET", []header{prefetchPurpose, browserAccept}},
 		"old prefetch":         {"GET", []header{{"Purpose", "prefetch"}}},
+		"prefetch of Firefox":  {"GET", []header{{"X-Moz", "prefetch"}}},
+		"preview of Safari":    {"GET", []header{{"X-Purpose", "preview"}}},
 		"browser":              {"GET", []header{browserAccept}},
 		"OPTIONS":              {"OPTIONS", nil},
 		"browser of few words": {"GET", []header{{"Accept", "text/html"}}},

@@ -18,45 +18,48 @@ import (
 	"dueto/services"
 )
 
+// pageByAccept tells whether an Accept field, or none, asks for a page.
+var pageByAccept = map[string]bool{
+	"":                                    false,
+	"*/*":                                 false, // curl
+	"application/json, */*;q=0.5":         false, // httpie
+	"application/json":                    false,
+	"text/html":                           true,
+	"TEXT/HTML":                           true,
+	"text/*":                              true,
+	"text/plain":                          false,
+	"text/html, */*":                      false,
+	"text/html, */*;q=0.8":                true,
+	"*/*;q=0.8, text/html;q=0.9":          true,
+	"text/html;q=0.5, application/json":   false,
+	"text/html, application/json":         false,
+	"text/html, application/json;q=0.999": true,
+	"text/html;q=0":                       false,
+	"text/html;q=0, */*":                  false,
+	"text/*, text/html;q=0.1, application/json;q=0.2":         false,
+	"application/*;q=0.1, text/html;q=0.2":                    true,
+	"application/json;q=0, */*":                               true,
+	"application/xhtml+xml, application/xml;q=0.9, */*;q=0.8": false,
+	"image/avif,image/webp,*/*;q=0.8":                         false,
+	browserAccept.value:                                       true,
+	"text/html;charset=utf-8":                                 true,
+	"text/html;level=1":                                       false,
+	"text/html;q=2":                                           false,
+	"text/html;q=x, */*;q=0.1":                                false,
+	"text/html;q=0.5000, */*;q=0.1":                           false,
+	"text/html ; Q=0.5 , */* ; q=0.1":                         true,
+	",,text/html,,":                                           true,
+	`text/html;a="b,c"`:                                       false,
+	"nonsense":                                                false,
+	"/":                                                       false,
+	"*":                                                       false,
+	strings.Repeat("text/x, ", 1000) + "text/html":            true,
+}
+
 func TestBrowse_NegotiatesByAccept(t *testing.T) {
 	t.Parallel()
 	a := newApp(t)
-	for accept, html := range map[string]bool{
-		"":                                    false,
-		"*/*":                                 false, // curl
-		"application/json, */*;q=0.5":         false, // httpie
-		"application/json":                    false,
-		"text/html":                           true,
-		"TEXT/HTML":                           true,
-		"text/*":                              true,
-		"text/plain":                          false,
-		"text/html, */*":                      false,
-		"text/html, */*;q=0.8":                true,
-		"*/*;q=0.8, text/html;q=0.9":          true,
-		"text/html;q=0.5, application/json":   false,
-		"text/html, application/json":         false,
-		"text/html, application/json;q=0.999": true,
-		"text/html;q=0":                       false,
-		"text/html;q=0, */*":                  false,
-		"text/*, text/html;q=0.1, application/json;q=0.2":         false,
-		"application/*;q=0.1, text/html;q=0.2":                    true,
-		"application/json;q=0, */*":                               true,
-		"application/xhtml+xml, application/xml;q=0.9, */*;q=0.8": false,
-		"image/avif,image/webp,*/*;q=0.8":                         false,
-		browserAccept.value:                                       true,
-		"text/html;charset=utf-8":                                 true,
-		"text/html;level=1":                                       false,
-		"text/html;q=2":                                           false,
-		"text/html;q=x, */*;q=0.1":                                false,
-		"text/html;q=0.5000, */*;q=0.1":                           false,
-		"text/html ; Q=0.5 , */* ; q=0.1":                         true,
-		",,text/html,,":                                           true,
-		`text/html;a="b,c"`:                                       false,
-		"nonsense":                                                false,
-		"/":                                                       false,
-		"*":                                                       false,
-		strings.Repeat("text/x, ", 1000) + "text/html":            true,
-	} {
+	for accept, html := range pageByAccept {
 		r := a.do("GET", "/tasks", nil, header{"Accept", accept})
 		if accept == "" {
 			r = a.do("GET", "/tasks", nil)

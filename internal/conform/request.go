@@ -55,7 +55,7 @@ var everywhere = append([]string{
 	"Access-Control-Request-Headers", "Access-Control-Request-Method",
 	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Cookie", "Expect", "Host", "Origin", "Pragma",
 	"Purpose", "Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Purpose", "User-Agent", "Via",
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "X-Request-Id",
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Moz", "X-Purpose", "X-Real-Ip", "X-Request-Id",
 }, transport...)
 
 // sentHeaders holds the request's headers against the parameters.
