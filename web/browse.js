@@ -44,13 +44,21 @@
 
   const refresh = () => ask("POST", prefix + "/auth/refresh");
 
-  // An access cookie that has expired is refreshed, once, and the request sent again.
+  const sentence = ({ response, value }) => value?.detail ?? `The server answered ${response.status} ${response.statusText}.`;
+  const later = ({ response }) => {
+    const seconds = Number(response.headers.get("Retry-After"));
+    return "Try again " + (seconds > 0 ? `in ${seconds} ${seconds === 1 ? "second" : "seconds"}.` : "later.");
+  };
+
+  // An access cookie that has expired is refreshed, once, and the request sent
+  // again. A refresh that is put off says nothing of the session.
   async function send(...request) {
     const answer = await ask(...request);
     const codes = ["token_expired", "token_not_valid"];
     if (answer.response.status !== 401 || !cookie("csrftoken") || !codes.includes(answer.value?.code)) return answer;
     const refreshed = await refresh();
-    return refreshed.response.ok ? ask(...request) : answer;
+    if (refreshed.response.ok) return ask(...request);
+    return refreshed.response.status === 401 ? answer : refreshed;
   }
 
   // --- Values
@@ -129,7 +137,7 @@
     }
   }
 
-  function complain(form, sentence, errors = {}, again = false) {
+  function complain(form, text, errors = {}, again = false) {
     const summary = byID(form.id + "-summary");
     const list = make("ul");
     let first = null;
@@ -149,7 +157,7 @@
       list.append(item);
     }
     for (const [name, texts] of left) list.append(make("li", name + ": " + texts.join(" ")));
-    summary.replaceChildren(make("p", sentence));
+    summary.replaceChildren(make("p", text));
     if (list.children.length > 0) summary.append(list);
     if (again) {
       const button = make("button", "Load it again", { type: "button", class: "quiet", id: form.id + "-reload" });
@@ -159,14 +167,14 @@
     (first ?? summary).focus();
   }
 
-  function refuse(form, { response, value }) {
-    const sentence = value?.detail ?? `The server answered ${response.status} ${response.statusText}.`;
+  function refuse(form, answer) {
+    const { response, value } = answer;
     if (response.status === 412) {
       complain(form, "This was changed meanwhile, and nothing was done. Load it again to see how it is now; what you put in here is lost then.", {}, true);
     } else if (response.status === 401 && form.id !== "form-sign-in") {
-      complain(form, sentence + " Sign in again.");
+      complain(form, sentence(answer) + " Sign in again.");
     } else {
-      complain(form, sentence, value?.errors);
+      complain(form, sentence(answer), value?.errors);
     }
   }
 
@@ -236,24 +244,28 @@
 
   async function signOut() {
     try {
-      await ask("POST", prefix + "/auth/logout");
-      go(prefix + "/", "You are signed out.");
+      const answer = await ask("POST", prefix + "/auth/logout");
+      if (answer.response.ok || answer.response.status === 401) return go(prefix + "/", "You are signed out.");
+      say(sentence(answer) + " You are still signed in.");
     } catch { say("The server could not be reached. You are still signed in."); }
   }
 
-  // The page was refused for its cookies: they are refreshed or, where that fails,
-  // taken away, and the page loaded once more.
+  // The page was refused for its cookies: they are refreshed or, where that is
+  // refused too, taken away, and the page loaded once more. A server that cannot
+  // refresh them now may later.
   async function mend() {
     if (!("refused" in body.dataset)) return void take("dueto.mended");
     if (!cookie("csrftoken") || take("dueto.mended")) return;
     say("Your session is being refreshed.");
     try {
+      const answer = await refresh();
+      if (!answer.response.ok && answer.response.status !== 401) return say("Your session could not be refreshed. " + later(answer));
       keep("dueto.mended", "once");
-      if ((await refresh()).response.ok) return location.reload();
+      if (answer.response.ok) return location.reload();
       await ask("POST", prefix + "/auth/logout");
       if (!cookie("csrftoken")) return go("", "Your session has ended. Sign in again.");
-    } catch { /* said below */ }
-    say("Your session could not be refreshed. Sign in again.");
+      say("Your session has ended. Sign in again.");
+    } catch { say("The server could not be reached. Load the page again."); }
   }
 
   // --- The page
