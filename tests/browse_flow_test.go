@@ -27,10 +27,10 @@ func (p *page) asked(request string) (n int) {
 	return n
 }
 
-// wantForms checks which forms the page has.
+// wantForms checks which forms the page has that change something.
 func (p *page) wantForms(ids ...string) {
 	p.t.Helper()
-	got := evaluate[[]string](p, `[...document.forms].map(f => f.id)`)
+	got := evaluate[[]string](p, `[...document.forms].filter(f => f.method === "post").map(f => f.id)`)
 	if slices.Sort(got); !slices.Equal(got, ids) {
 		p.t.Errorf("%s has the forms %q, want %q", p.path(), got, ids)
 	}

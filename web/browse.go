@@ -73,6 +73,7 @@ type browsePage struct {
 	Pages             []pageLink
 	Forms             []formView
 	SignIn            *formView
+	Filter            *formView
 	Site, Prefix      string
 }
 
@@ -87,7 +88,7 @@ func (p *Pages) Browse(v View) []byte {
 	data := browsePage{
 		Frame: p.frame(v.Title), View: v, URL: address,
 		StatusText: http.StatusText(v.Status), Headers: headerFields(v.Header),
-		Pages: p.pageLinks(v), SignIn: p.signIn(v.Account), Site: p.site, Prefix: p.prefix,
+		Pages: p.pageLinks(v), SignIn: p.signIn(v.Account), Filter: filter(v, path), Site: p.site, Prefix: p.prefix,
 	}
 	if beginning, long := cut(v.Body); long {
 		data.JSON, data.Whole = plain(beginning), path+"?"+strings.TrimPrefix(query+"&format=json", "&")

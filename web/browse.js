@@ -289,6 +289,12 @@
     form.addEventListener("submit", submit);
     form.querySelector("[type=submit]").disabled = false;
   });
+  each("#form-filter", (form) => {
+    form.addEventListener("formdata", ({ formData }) => {
+      for (const [name, value] of [...formData]) if (value === "") formData.delete(name);
+    });
+    form.querySelector("[type=submit]").disabled = false;
+  });
   each("[data-null-of]", (box) => {
     byID(box.dataset.nullOf).addEventListener("input", () => { box.checked = false; });
   });

@@ -98,16 +98,7 @@ func newForm(f Form, path, etag string, object map[string]json.RawMessage) formV
 		object = nil
 	}
 	for _, p := range f.Query {
-		schema := p.Schema
-		if schema == nil {
-			schema = &openapi.Schema{Type: openapi.Types{openapi.String}}
-		}
-		made := newField(id, p.Name, schema, nil)
-		made.Query, made.Required = true, p.Required
-		if p.Description != "" && schema.Description == "" {
-			made.Help = append([]string{p.Description}, made.Help...)
-		}
-		v.Fields = append(v.Fields, made)
+		v.Fields = append(v.Fields, queryField(id, p))
 	}
 	if f.Body == nil {
 		return v
@@ -124,6 +115,20 @@ func newForm(f Form, path, etag string, object map[string]json.RawMessage) formV
 		v.Fields = append(v.Fields, made)
 	}
 	return v
+}
+
+// queryField makes the field of a parameter of the URL.
+func queryField(prefix string, p openapi.Parameter) field {
+	schema := p.Schema
+	if schema == nil {
+		schema = &openapi.Schema{Type: openapi.Types{openapi.String}}
+	}
+	made := newField(prefix, p.Name, schema, nil)
+	made.Query, made.Required, made.Nullable = true, p.Required, false
+	if p.Description != "" && schema.Description == "" {
+		made.Help = append([]string{p.Description}, made.Help...)
+	}
+	return made
 }
 
 func newField(prefix, name string, s *openapi.Schema, object map[string]json.RawMessage) field {
