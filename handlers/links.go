@@ -104,13 +104,10 @@ func (h *AuthHandler) sendConfirmation(c *gin.Context, what confirmation, done b
 	return sendPage(c, page, policy)
 }
 
-// sendPage writes a page. Its forms go to where it came from, which browsers
-// tell by Origin only if the page lets them.
+// sendPage writes a page.
 func sendPage(c *gin.Context, page []byte, policy string) error {
 	h := c.Writer.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "same-origin")
+	middleware.SetPage(h, policy)
 	h.Set("Content-Length", strconv.Itoa(len(page)))
 	c.Writer.WriteHeader(http.StatusOK)
 	_, _ = c.Writer.Write(page)

@@ -3,7 +3,6 @@ package handlers
 import (
 	"cmp"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -31,8 +30,9 @@ var AnyQuery = []Param{{Name: "*"}}
 func TakesAny(params []Param) bool { return len(params) == 1 && params[0].Name == "*" }
 
 // CheckQuery refuses parameters that a route does not have, and any that is
-// there twice.
-func CheckQuery(params []Param) Func {
+// there twice. shown says that pages show what the route answers: a format that
+// has been left in the query is none that there is.
+func CheckQuery(params []Param, shown bool) Func {
 	known, takesAny := make([]string, len(params)), TakesAny(params)
 	for i, p := range params {
 		known[i] = p.Name
@@ -49,7 +49,7 @@ func CheckQuery(params []Param) Func {
 		for name, list := range values {
 			switch {
 			case fields.Full():
-			case name == "format" && c.Request.Method == http.MethodGet && !slices.Contains(known, name):
+			case name == "format" && shown && !slices.Contains(known, name):
 				fields.Add(name, "Give json or html, once.")
 			case !slices.Contains(known, name):
 				fields.Add(clip(strings.ToValidUTF8(name, "\ufffd")), unknown("There is no such parameter", name, known))

@@ -56,7 +56,7 @@ func (f fuzzedList) context(raw string) *gin.Context {
 }
 
 func (f fuzzedList) parse(c *gin.Context) (l listing, q *query, err error) {
-	if err := CheckQuery(f.known)(c); err != nil {
+	if err := CheckQuery(f.known, false)(c); err != nil {
 		return l, nil, err
 	}
 	q = newQuery(c, f.known)

@@ -63,7 +63,7 @@ func Browse(b Browsing) gin.HandlerFunc {
 			if !kept.head {
 				body = b.page(c, slots, kept)
 			}
-			setPage(h, b.Policy)
+			SetPage(h, b.Policy)
 			h.Del("ETag")
 			h.Del("Content-Length")
 			if !kept.head {
@@ -150,10 +150,14 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// setPage sets the headers of a page. Its forms go to where it came from, which
-// browsers tell by Origin only if the page lets them.
-func setPage(h http.Header, policy string) {
+// SetPage sets the headers of a page. Its forms go to where it came from, which
+// browsers tell by Origin only if the page lets them. No page is for all: it may
+// show who is signed in.
+func SetPage(h http.Header, policy string) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "same-origin")
+	if strings.Contains(h.Get("Cache-Control"), "public") {
+		h.Set("Cache-Control", "no-cache")
+	}
 }

@@ -122,7 +122,7 @@ func page(h http.Header, err error) (body []byte, ok bool) {
 		return nil, false
 	}
 	body, policy := shown.Page()
-	setPage(h, policy)
+	SetPage(h, policy)
 	return body, true
 }
 

@@ -152,6 +152,7 @@ func (b *browser) title(pattern, last string) string {
 // forms gives what may be tried of a path's other methods.
 func (b *browser) forms(pattern string, parents []web.Parent, account web.Account, actor services.Actor) []web.Form {
 	var forms []web.Form
+	below := strings.HasPrefix(pattern, "/auth/")
 	for _, method := range []string{post, patch, put, remove} {
 		i := b.index(pattern, method)
 		if i < 0 || (account.Entrance && account.Mode != "" && account.Name == "") { // the page has a form to sign in by
@@ -162,7 +163,8 @@ func (b *browser) forms(pattern string, parents []web.Parent, account web.Accoun
 			Method: method, Summary: route.Summary, Body: route.Does.Body, Query: parameters(route),
 			// What is answered below /auth may be told once, as the key of a token is;
 			// and without a GET there is nothing to go on to.
-			Show: method == post && (strings.HasPrefix(pattern, "/auth/") || !b.has(pattern, get)),
+			Show:     method == post && (below || !b.has(pattern, get)),
+			Entrance: account.Entrance, Own: below,
 		}
 		if method == remove && len(parents) > 1 {
 			form.Next = parents[len(parents)-1].Path

@@ -159,7 +159,7 @@ func New(d Deps) (http.Handler, error) {
 		if route.Rate != services.RateOverall && route.Rate != services.RateExempt {
 			chain = slices.Insert(chain, 0, middleware.Throttle(throttle, route.Rate))
 		}
-		chain = append(chain, handlers.Wrap(handlers.CheckQuery(route.Does.Query)), handlers.Wrap(route.Handler))
+		chain = append(chain, handlers.Wrap(handlers.CheckQuery(route.Does.Query, browsable(route))), handlers.Wrap(route.Handler))
 		for _, path := range bothForms(prefix + route.Path) {
 			r.Handle(route.Method, path, chain...)
 		}

@@ -210,3 +210,30 @@ func TestBrowse_WithoutCookiesThereIsNothingToSignInBy(t *testing.T) {
 		t.Errorf("the page signs in with the mode %q", got)
 	}
 }
+
+func TestBrowse_BrowsersAreToldWhatTheyMayFillIn(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, func(c *config.Config) { c.AuthModes = []string{"json"} }) // the login is a form as others are
+	for path, want := range map[string]map[string]string{
+		"/auth/login":          {"username": "username", "password": "current-password"},
+		"/auth/login/":         {"username": "username", "password": "current-password"},
+		"/auth/register":       {"username": "username", "email": "email", "password": "new-password"},
+		"/auth/password/reset": {"email": "email"},
+	} {
+		p := a.look(path, http.StatusMethodNotAllowed)
+		for name, complete := range want {
+			if got := attr(p.byID("post-"+name), "autocomplete"); got != complete {
+				t.Errorf("%s: %s is completed as %q, want %q", path, name, got, complete)
+			}
+		}
+	}
+	// Somebody else's account is not one's own, whatever the server's path is called.
+	below := newApp(t, func(c *config.Config) { c.PublicURL = "http://dueto.test/auth/api" })
+	id := below.staffAccount("boss")
+	b := below.browser()
+	b.signIn("boss", twoCookies)
+	p := b.look(userPath(id), http.StatusOK)
+	if got := attr(p.byID("patch-username"), "autocomplete"); got != "off" {
+		t.Errorf("the name of an account is completed as %q", got)
+	}
+}

@@ -23,6 +23,9 @@ type Form struct {
 	Next string
 	// Show has the answer shown in place of going on: it may not be had again.
 	Show bool
+	// Entrance says that it signs in, and Own that it is about the visitor's own
+	// account: browsers fill in what they know.
+	Entrance, Own bool
 	// Open says that nobody has to be signed in for it.
 	Open bool
 	// Closed says why the visitor may not; SignIn that they may when signed in.
@@ -111,7 +114,10 @@ func newForm(f Form, path, etag string, object map[string]json.RawMessage) formV
 		for _, name := range f.Body.Required {
 			made.Required = made.Required || name == property.Name
 		}
-		made.Complete = completion(f.Method, path, property.Name)
+		made.Complete = completion(f, property.Name)
+		if made.Rows > 0 && made.Complete != "off" { // however long it may be
+			made.Type, made.Rows = "text", 0
+		}
 		v.Fields = append(v.Fields, made)
 	}
 	return v
@@ -132,10 +138,7 @@ func queryField(prefix string, p openapi.Parameter) field {
 }
 
 func newField(prefix, name string, s *openapi.Schema, object map[string]json.RawMessage) field {
-	f := field{ID: prefix + name, Name: name, Label: s.Title, Nullable: s.Type.Has(openapi.Null), Min: s.Minimum, Max: s.Maximum}
-	if f.Label == "" {
-		f.Label = humanize(name)
-	}
+	f := field{ID: prefix + name, Name: name, Label: humanize(name), Nullable: s.Type.Has(openapi.Null), Min: s.Minimum, Max: s.Maximum}
 	f.Kind, f.Type, f.Rows = widget(s)
 	if raw, ok := object[name]; ok {
 		f.Was = string(raw)
@@ -301,14 +304,13 @@ func humanize(name string) string {
 
 // completion gives the autocomplete attribute of fields that browsers know: of
 // one's own account, and none for others'.
-func completion(method, path, name string) string {
-	own := strings.Contains(path, "/auth/")
+func completion(f Form, name string) string {
 	switch {
-	case name == "old_password", name == "password" && (method == http.MethodDelete || strings.HasSuffix(path, "/auth/login")):
+	case name == "old_password", name == "password" && (f.Method == http.MethodDelete || f.Entrance):
 		return "current-password"
 	case name == "password", name == "new_password":
 		return "new-password"
-	case own && (name == "username" || name == "email"):
+	case f.Own && (name == "username" || name == "email"):
 		return name
 	}
 	return "off"

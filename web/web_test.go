@@ -222,7 +222,7 @@ func TestNewForm_MakesAFieldOfEachKindOfSchema(t *testing.T) {
 		help[f.Label] = strings.Join(f.Help, " ")
 	}
 	for label, want := range map[string]string{
-		"Title": "1 to 100 characters.", "Words": "Up to 201 characters.", "Level": "0 to 4. By default 2.", "Tags": "One a line, at most 20.", "Ids": "One a line.", "Rest": "As JSON.",
+		"Title": "1 to 100 characters.", "Text": "Up to 201 characters.", "Level": "0 to 4. By default 2.", "Tags": "One a line, at most 20.", "Ids": "One a line.", "Rest": "As JSON.",
 		"Password": "", "Due to": "A time with an offset, such as 2026-10-18T19:12:01Z.", "Seen": "", "Done": "",
 	} {
 		if got, ok := help[label]; !ok || got != want {
