@@ -268,7 +268,7 @@ func TestBrowser_WhatPeopleWriteIsShownAsText(t *testing.T) {
 	p.visit("/auth/login")
 	p.expect("answer: 405 to GET /auth/login")
 	p.signIn("alice")
-	const inURL = "%3Cimg%20src=x%20onerror=alert(1)%3E%3C%2Fscript%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E"
+	const inURL = "%3Cimg%20src=x%20onerror=alert%281%29%3E%3C%2Fscript%3E%3Cscript%3Ealert%281%29%3C%2Fscript%3E"
 	p.expect("answer: 400 to GET /tasks?", "answer: 404 to GET /", "answer: 405 to GET /auth/activate/resend")
 	wantText := func(texts ...string) {
 		t.Helper()

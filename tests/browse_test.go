@@ -386,7 +386,7 @@ func TestBrowse_GivesTheCommandsForAShell(t *testing.T) {
 	a := newApp(t)
 	a.user("alice")
 	p := a.do("GET", `/tasks?fields=title'"&ordering=$(x),`+"`y`"+`[1-2]{a}`, nil, browserAccept).shown(http.StatusBadRequest)
-	quoted := `'http://dueto.test/tasks?fields=title'\''%22&ordering=$(x),%60y%60%5B1-2%5D%7Ba%7D'`
+	quoted := `"http://dueto.test/tasks?fields=title%27%22&ordering=%24%28x%29,%60y%60%5B1-2%5D%7Ba%7D"`
 	if got := p.text("curl-line"); got != "curl "+quoted {
 		t.Errorf("curl: %s", got)
 	}

@@ -2,29 +2,14 @@ package web
 
 import "strings"
 
-// shellWord quotes a text for a POSIX shell, where it needs it.
-func shellWord(s string) string {
-	plain := s != ""
-	for i := range len(s) {
-		b := s[i]
-		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && !strings.ContainsRune("-._/:,@%+", rune(b)) {
-			plain = false
-		}
-	}
-	if plain {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// escapeURL percent-encodes what does not belong into a URL as it is, or would
-// be a pattern to curl. What is encoded already stays.
+// escapeURL percent-encodes all that a shell might read otherwise, a POSIX one or
+// that of Windows, or curl as a pattern. What is encoded already stays.
 func escapeURL(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]
-		if c > ' ' && c < 0x7f && !strings.ContainsRune("\"<>\\^`{|}[]", rune(c)) {
+		if (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strings.IndexByte("-._~/:?=&%+,@", c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			b.WriteByte('%')
@@ -33,6 +18,15 @@ func escapeURL(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// shellWord quotes a URL that escapeURL has made: by double quotes, for cmd.exe
+// knows no others, and nothing is left that they would not hold together.
+func shellWord(url string) string {
+	if !strings.ContainsAny(url, "?&~") {
+		return url
+	}
+	return `"` + url + `"`
 }
 
 // shellLines gives the commands that ask what a page shows, for httpie and curl.

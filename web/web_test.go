@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"html/template"
+	neturl "net/url"
 	"os/exec"
 	"reflect"
 	"strings"
@@ -17,25 +18,26 @@ import (
 func TestShellWord_IsReadBackByAShell(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "plain", "http://127.0.0.1:8000/tasks", "a b", "it's", "''", "'", `"`, `\`, "$HOME", "$(id)", "`id`", "a;b", "a&b", "a|b", "!x", "~", "#x", "*", "?", "[a]", "{a,b}",
-		"-n", "line\nline", "tab\t", "ü€", "%20", "<>", "(x)",
+		"http://127.0.0.1:8000/tasks", "a b", "it's", "''", "'", `"`, `\`, "$HOME", "$(id)", "`id`", "a;b", "a&b", "a|b", "!x", "~", "~root", "#x", "*", "?", "[a]", "{a,b}",
+		"-n", "line\nline", "tab\t", "ü€", "%20", "<>", "(x)", "a?b=c&d=%PATH%", "^a", "\x00",
 	} {
-		got, err := exec.Command("sh", "-c", "printf %s "+shellWord(text)).Output()
-		if text == "-n" { // printf prints it as it is
-			got, err = exec.Command("sh", "-c", "printf %s x"+shellWord(text)).Output()
-			got = bytes.TrimPrefix(got, []byte("x"))
+		url := "http://dueto.test/" + text
+		escaped := escapeURL(url)
+		got, err := exec.Command("sh", "-c", "printf %s "+shellWord(escaped)).Output()
+		if err != nil || string(got) != escaped {
+			t.Errorf("%q is quoted as %s, and read as %q: %v", text, shellWord(escaped), got, err)
 		}
-		if err != nil || string(got) != text {
-			t.Errorf("%q is quoted as %s, and read as %q: %v", text, shellWord(text), got, err)
+		if meant, err := neturl.PathUnescape(escaped); err == nil && !strings.Contains(text, "%") && meant != url {
+			t.Errorf("%q stands for %q", escaped, meant)
 		}
 	}
 }
 
-func TestEscapeURL_LeavesNothingThatIsNotOfAURL(t *testing.T) {
+func TestEscapeURL_LeavesNothingThatAShellReadsOtherwise(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
 		"a=1&b=%20+c": "a=1&b=%20+c", "a b": "a%20b", "<>\"": "%3C%3E%22", "[1-3]{a,b}": "%5B1-3%5D%7Ba,b%7D", "ü": "%C3%BC", "\xff\x00\n": "%FF%00%0A",
-		`\|^` + "`": "%5C%7C%5E%60", "it's": "it's", "%zz": "%zz",
+		`\|^` + "`": "%5C%7C%5E%60", "it's": "it%27s", "%zz": "%zz", "$(id)!;*#": "%24%28id%29%21%3B%2A%23", "-._~/:?=&%+,@": "-._~/:?=&%+,@",
 	} {
 		if got := escapeURL(raw); got != want {
 			t.Errorf("%q becomes %q, want %q", raw, got, want)
