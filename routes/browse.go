@@ -60,7 +60,10 @@ func (b *browser) show(c *gin.Context, a middleware.Answer) []byte {
 	v.Title = b.title(pattern, lastPart(path))
 	v.Allow = strings.Split(allow(b.table, pattern), ", ")
 	if i := b.index(pattern, get); i >= 0 {
-		v.Summary, v.Parameters = b.table[i].Summary, parameters(b.table[i])
+		v.Parameters = parameters(b.table[i])
+		if a.Status < http.StatusBadRequest {
+			v.Summary = b.table[i].Summary
+		}
 	}
 	if a.Status == http.StatusOK || a.Status == http.StatusMethodNotAllowed {
 		v.Forms = b.forms(pattern, v.Parents, v.Account, middleware.Actor(c))
@@ -80,6 +83,8 @@ func (b *browser) account(c *gin.Context, status int, pattern string) web.Accoun
 		looked := i < 0 || b.table[i].Access != Credentials
 		a.Refused = looked && status == http.StatusUnauthorized
 		a.Unknown = !a.Refused
+		_, _, err := b.cookies.Access(c.Request)
+		a.Tangled = looked && err != nil
 	}
 	return a
 }

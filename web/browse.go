@@ -47,6 +47,8 @@ type Account struct {
 	Unknown bool
 	// Refused is set where a credential was sent and refused.
 	Refused bool
+	// Tangled is set where cookies were sent that contradict each other.
+	Tangled bool
 	// Entrance makes the page one to sign in by, which leads to the first page.
 	Entrance bool
 }
@@ -67,6 +69,7 @@ type browsePage struct {
 	View
 	URL, HTTPie, Curl string
 	StatusText        string
+	Detail            string // of what went wrong
 	Headers           []headerField
 	JSON              template.HTML
 	Whole             string // where all of it is, if the page has only the beginning
@@ -97,6 +100,9 @@ func (p *Pages) Browse(v View) []byte {
 	}
 	data.Frame.Script = p.asset("browse.js")
 	data.HTTPie, data.Curl = shellLines(data.URL, v.Account.Name != "")
+	if v.Status >= http.StatusBadRequest {
+		data.Detail = detailOf(v.Body)
+	}
 	var object map[string]json.RawMessage
 	if v.Status != http.StatusOK || !bytes.HasPrefix(v.Body, []byte("{")) || json.Unmarshal(v.Body, &object) != nil {
 		object = nil
@@ -105,6 +111,17 @@ func (p *Pages) Browse(v View) []byte {
 		data.Forms = append(data.Forms, newForm(v.Forms[i], path, v.Header.Get("ETag"), object))
 	}
 	return p.render("browse.html", data)
+}
+
+// detailOf gives the sentence of a problem, or "".
+func detailOf(body []byte) string {
+	var problem struct {
+		Detail string `json:"detail"`
+	}
+	if err := json.Unmarshal(body, &problem); err != nil {
+		return ""
+	}
+	return problem.Detail
 }
 
 // headerNames are spelled as they are written, where net/http does it otherwise.

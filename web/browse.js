@@ -180,10 +180,12 @@
 
   // --- What went well
 
-  // local gives a URL below the public one as a path, as the server's links are.
+  // local gives a URL below the public one as a path, by the rule of the server's
+  // links.
   const local = (url) => {
+    if (url === site) return prefix + "/";
     const rest = url.startsWith(site) ? url.slice(site.length) : "";
-    return /^\/(?![/\\])[!-~]*$/.test(rest) && !rest.includes("\\") ? prefix + rest : "";
+    return /^\/(?!\/)[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]*$/.test(rest) ? prefix + rest : "";
   };
 
   // show writes JSON with links to what is ours.
