@@ -52,3 +52,27 @@ func TestBrowse_WhoseCookiesContradictEachOtherIsToldWhatToDo(t *testing.T) {
 		}
 	})
 }
+
+func TestBrowser_TheScriptLinksWhatTheServerWould(t *testing.T) {
+	t.Parallel()
+	a := newBrowserApp(t, "/api")
+	a.superuser("alice")
+	p := a.page()
+	p.expect("answer: 405 to GET /auth/login")
+	p.visit("/auth/login")
+	p.signIn("alice")
+	p.visit("/auth/tokens")
+	site := a.Config.PublicURL
+	for name, href := range map[string]string{
+		site: "/api/", site + "/": "/api/", site + "/tasks?a='b'&c=%20#d": "/api/tasks?a='b'&c=%20#d",
+		site + `/"x`: "", site + "/<b>": "", site + "/{x}|^": "", site + "//evil/": "", site + `/\evil`: "", site + ".evil/": "", "/api/tasks": "",
+	} {
+		p.fill("#post-name", name)
+		p.send("post")
+		p.wait(`(e => e && seen(e) && JSON.parse(e.textContent).name === ` + js(name) + `)(find("#result-body"))`)
+		linked := evaluate[[]string](p, `[...document.querySelectorAll("#result-body a")].filter(e => JSON.parse(e.textContent) === `+js(name)+`).map(e => e.getAttribute("href"))`)
+		if (href == "" && len(linked) != 0) || (href != "" && (len(linked) != 1 || linked[0] != href)) {
+			t.Errorf("%s leads to %q, want %q", name, linked, href)
+		}
+	}
+}
