@@ -47,7 +47,7 @@ func TestBrowse_WhoseCookiesContradictEachOtherIsToldWhatToDo(t *testing.T) {
 				t.Errorf("%s: the page says %v", path, told)
 			}
 		}
-		if p := alice.app.look("/tasks?x=1", http.StatusBadRequest); p.byID("tangled") != nil {
+		if p := alice.look("/tasks?x=1", http.StatusBadRequest); p.byID("tangled") != nil {
 			t.Error("a page without cookies is told to delete them")
 		}
 	})

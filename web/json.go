@@ -20,7 +20,7 @@ func cut(body []byte) (beginning []byte, long bool) {
 		return body, false
 	}
 	end := maxShown
-	for end > 0 && !utf8.RuneStart(body[end]) {
+	for end > 0 && !utf8.RuneStart(body[end]) { //nolint:gosec // it is longer than that
 		end--
 	}
 	return body[:end], true
