@@ -47,7 +47,6 @@ func (m Modes) loginSchema() *openapi.Schema {
 	s := requestSchema[loginRequest]("Login", "Who wants to sign in.")
 	mode := s.Properties.Get("mode")
 	mode.Enum, mode.Default = anyOf(m), services.DefaultMode(m)
-	mode.Description += " By default `" + services.DefaultMode(m) + "`."
 	return s
 }
 
