@@ -81,8 +81,8 @@ type RequestBody struct {
 
 // Media is a body of one type.
 type Media struct {
-	Schema   *Schema            `json:"schema,omitempty"`
-	Examples map[string]Example `json:"examples,omitempty"`
+	Schema   *Schema  `json:"schema,omitempty"`
+	Examples Examples `json:"examples,omitempty"`
 }
 
 // Example is a value as it is really sent.
@@ -90,6 +90,35 @@ type Example struct {
 	Ref     string `json:"$ref,omitempty"`
 	Summary string `json:"summary,omitempty"`
 	Value   any    `json:"value,omitempty"`
+}
+
+// NamedExample is an example of a body.
+type NamedExample struct {
+	Name    string
+	Example Example
+}
+
+// Examples are those of a body. The first is what tools show, and fill in.
+type Examples []NamedExample
+
+// Set puts an example at the end, or in place of the one of its name.
+func (e *Examples) Set(name string, example Example) {
+	for i := range *e {
+		if (*e)[i].Name == name {
+			(*e)[i].Example = example
+			return
+		}
+	}
+	*e = append(*e, NamedExample{name, example})
+}
+
+// MarshalJSON writes an object that keeps the order.
+func (e Examples) MarshalJSON() ([]byte, error) {
+	members := make([]member, len(e))
+	for i, named := range e {
+		members[i] = member{named.Name, named.Example}
+	}
+	return marshalOrdered(members)
 }
 
 // Response is an answer.

@@ -71,17 +71,31 @@ type Properties []Property
 
 // MarshalJSON writes an object that keeps the order.
 func (p Properties) MarshalJSON() ([]byte, error) {
+	members := make([]member, len(p))
+	for i, property := range p {
+		members[i] = member{property.Name, property.Schema}
+	}
+	return marshalOrdered(members)
+}
+
+type member struct {
+	name  string
+	value any
+}
+
+// marshalOrdered writes an object whose members come in an order of their own.
+func marshalOrdered(members []member) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
-	for i, property := range p {
+	for i, m := range members {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		name, err := json.Marshal(property.Name)
+		name, err := json.Marshal(m.name)
 		if err != nil {
 			return nil, err
 		}
-		value, err := json.Marshal(property.Schema)
+		value, err := json.Marshal(m.value)
 		if err != nil {
 			return nil, err
 		}

@@ -13,7 +13,8 @@ import (
 )
 
 // recordedExamples are requests to a server and its answers; a test makes them
-// anew, and compares. Tokens in them are cut short.
+// anew, and compares. Tokens in them are cut short. The document has them in
+// this order.
 //
 //go:embed examples.json
 var recordedExamples []byte
@@ -29,6 +30,7 @@ type example struct {
 	Status  int             `json:"status"`
 	Answer  json.RawMessage `json:"answer,omitempty"`
 	Code    services.Code   `json:"code,omitempty"` // of a refusal
+	Mode    string          `json:"mode,omitempty"` // the only one in which it is so, where the bodies do not tell
 }
 
 type examples []example
@@ -49,6 +51,9 @@ func readExamples(base string) (list examples) {
 // in leaves out what is not asked or answered where only some modes are allowed.
 func (list examples) in(modes []string) examples {
 	return slices.DeleteFunc(list, func(e example) bool {
+		if e.Mode != "" && !slices.Contains(modes, e.Mode) {
+			return true
+		}
 		for _, body := range []json.RawMessage{e.Request, e.Answer} {
 			for _, found := range carried.FindAllSubmatch(body, -1) {
 				mode := cmp.Or(string(found[1]), services.ModeJSON)
@@ -65,32 +70,29 @@ func (list examples) in(modes []string) examples {
 var carried = regexp.MustCompile(`"mode": ?"([a-z-]+)"|"token_type": ?"Bearer"`)
 
 // requests gives the bodies that an operation was asked with, by name.
-func (list examples) requests(id string) map[string]openapi.Example {
+func (list examples) requests(id string) openapi.Examples {
 	return list.pick(func(e example) (json.RawMessage, bool) { return e.Request, e.ID == id && e.Code == "" })
 }
 
 // answers gives what an operation answered under a status.
-func (list examples) answers(id string, status int) map[string]openapi.Example {
+func (list examples) answers(id string, status int) openapi.Examples {
 	return list.pick(func(e example) (json.RawMessage, bool) {
 		return e.Answer, e.ID == id && e.Status == status && e.Code == ""
 	})
 }
 
 // refusals gives refusals with any of some codes.
-func (list examples) refusals(codes []services.Code) map[string]openapi.Example {
+func (list examples) refusals(codes []services.Code) openapi.Examples {
 	return list.pick(func(e example) (json.RawMessage, bool) {
 		return e.Answer, e.Code != "" && slices.Contains(codes, e.Code)
 	})
 }
 
-func (list examples) pick(choose func(example) (json.RawMessage, bool)) map[string]openapi.Example {
-	var found map[string]openapi.Example
+func (list examples) pick(choose func(example) (json.RawMessage, bool)) openapi.Examples {
+	var found openapi.Examples
 	for _, e := range list {
 		if value, ok := choose(e); ok && value != nil {
-			if found == nil {
-				found = map[string]openapi.Example{}
-			}
-			found[e.Name] = openapi.Example{Value: value}
+			found.Set(e.Name, openapi.Example{Value: value})
 		}
 	}
 	return found

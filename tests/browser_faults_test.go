@@ -84,7 +84,7 @@ func (f *faults) noteNetwork(event any) {
 	case *network.EventWebSocketCreated:
 		f.add("foreign: %s", e.URL) // we have none
 	case *network.EventResponseReceived:
-		if e.Response.Status >= 400 && e.Response.URL != f.own+"favicon.ico" { // asked for by the browser, not by the page
+		if e.Response.Status >= 400 {
 			f.add("answer: %d to %s", e.Response.Status, f.requests[e.RequestID])
 		}
 	case *network.EventLoadingFailed:

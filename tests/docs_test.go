@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dueto/config"
 	"dueto/services"
@@ -213,6 +214,93 @@ func TestBrowser_DocsTryCallsThatCarryTheLogin(t *testing.T) {
 			p.wantOwn(licence)
 		})
 	}
+}
+
+// newDocs gives the page of a server that alice has an account on.
+func newDocs(t *testing.T, change ...func(*config.Config)) (*app, *page) {
+	t.Helper()
+	a := newBrowserApp(t, "", change...)
+	a.staffAccount("alice")
+	p := a.page()
+	p.visit("/docs")
+	p.see(operation("tasks_list", ""))
+	return a, p
+}
+
+// wantExecuted tries an operation out and checks the status of the answer, and
+// what the page says after it.
+func (p *page) wantExecuted(id, body, status, says string) {
+	p.t.Helper()
+	if got, answer := p.execute(id, body); got != status {
+		p.t.Errorf("%s: %s %s, want %s", id, got, answer, status)
+	}
+	if got := p.text(docsStatus); got != says {
+		p.t.Errorf("after %s it says %q, want %q", id, got, says)
+	}
+}
+
+const (
+	saysTokens    = "Signed in: calls carry the access token, for 300 seconds." //nolint:gosec // what a page says
+	saysCookies   = "Signed in by cookies."
+	saysSignedOut = "Signed out: calls are made as nobody."
+)
+
+func TestBrowser_DocsFillInWhatWorksWithTokens(t *testing.T) {
+	t.Parallel()
+	_, p := newDocs(t)
+	p.click(operation("auth_login", ".opblock-summary-control"))
+	filled := p.value(operation("auth_login", "textarea.body-param__text"))
+	if !strings.Contains(filled, `"correct horse battery"`) || strings.Contains(filled, "mode") {
+		t.Errorf("there is filled in %s", filled)
+	}
+	p.wantExecuted("auth_login", strings.ReplaceAll(filled, "correct horse battery", password), "200", saysTokens)
+	p.wantExecuted("auth_refresh", "", "200", saysTokens)
+	p.wantExecuted("auth_refresh", "", "200", saysTokens) // of the refresh before
+	p.wantExecuted("tasks_create", `{"title": "As alice"}`, "201", saysTokens)
+	p.wantExecuted("auth_logout", "", "204", saysSignedOut)
+	p.expect("answer: 400 to POST /auth/refresh")
+	p.wantExecuted("auth_refresh", "", "400", saysSignedOut)
+}
+
+func TestBrowser_DocsFillInWhatWorksWithCookies(t *testing.T) {
+	t.Parallel()
+	for _, modes := range [][]string{{"json", twoCookies}, {oneCookie}} {
+		t.Run(strings.Join(modes, ","), func(t *testing.T) {
+			t.Parallel()
+			_, p := newDocs(t, func(c *config.Config) { c.AuthModes = modes })
+			login := `{"username": "alice", "password": "` + password + `"`
+			if modes[0] == "json" {
+				p.wantExecuted("auth_login", login+"}", "200", saysTokens) // which counts no more after the next
+			}
+			p.wantExecuted("auth_login", login+`, "mode": "`+modes[len(modes)-1]+`"}`, "200", saysCookies)
+			p.wantExecuted("auth_refresh", "", "200", saysCookies)
+			p.wantExecuted("tasks_create", `{"title": "By cookies"}`, "201", saysCookies)
+			p.reload()
+			p.seeText(docsStatus, saysCookies)
+			p.wantExecuted("tasks_create", `{"title": "By cookies again"}`, "201", saysCookies)
+			p.wantExecuted("auth_logout", "", "204", saysSignedOut)
+			p.expect("answer: 401 to POST /tasks")
+			p.wantExecuted("tasks_create", `{"title": "As nobody"}`, "401", saysSignedOut)
+		})
+	}
+}
+
+func TestBrowser_DocsForgetATokenThatHasEnded(t *testing.T) {
+	t.Parallel()
+	a, p := newDocs(t)
+	login := `{"username": "alice", "password": "` + password + `"}`
+	p.expect("answer: 401 to GET /tasks", "answer: 401 to POST /auth/refresh")
+	p.wantExecuted("auth_login", login, "200", saysTokens)
+	p.wantExecuted("auth_refresh", `{"refresh": "of nobody"}`, "401", saysTokens) // what is refused is not the access token
+	a.Clock.Advance(6 * time.Minute)
+	const expired = "The access token has expired: sign in again, or execute POST /auth/refresh."
+	p.wantExecuted("tasks_list", "", "401", expired)
+	p.wantExecuted("tasks_list", "", "200", expired)
+	p.wantExecuted("auth_refresh", `{"refresh": "eyJhbGciOiJIUzUxMiIsImt..."}`, "200", saysTokens)
+	p.wantExecuted("tasks_list", "", "200", saysTokens)
+	a.login("alice").do("DELETE", "/auth/sessions", nil).want(http.StatusNoContent)
+	p.wantExecuted("tasks_list", "", "401", "The access token is not valid any more: sign in again.")
+	p.wantExecuted("tasks_list", "", "200", "The access token is not valid any more: sign in again.")
 }
 
 // docsUnmended are the rules that Swagger UI itself breaks: its own colours, its

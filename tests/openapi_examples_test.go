@@ -24,6 +24,7 @@ type recordedExample struct {
 	Status  int             `json:"status"`
 	Answer  json.RawMessage `json:"answer,omitempty"`
 	Code    string          `json:"code,omitempty"`
+	Mode    string          `json:"mode,omitempty"`
 }
 
 // recorder makes the requests of the examples.
@@ -122,6 +123,7 @@ func TestOpenAPI_ExamplesAreWhatTheServerAnswers(t *testing.T) {
 	r.sessionExamples()
 	r.userExamples()
 	r.linkExamples()
+	r.cookieExamples()
 	r.refusalExamples()
 	got, err := json.MarshalIndent(r.list, "", "  ")
 	if err != nil {
@@ -243,6 +245,7 @@ func (r *recorder) linkExamples() {
 		r.ask("auth_email_check", "open", tokenOf(link), "", 200)
 		r.ask("auth_email_confirm", "confirmed", tokenOf(link), "", 200)
 		r.ask("auth_logout", "session", "", `{"refresh":"`+bob.Refresh+`"}`, 204)
+		r.only("json")
 		boss := r.staff("boss")
 		r.ask("users_delete", "by staff", "1?tasks=keep", "", 204, bearer(boss.Access))
 		r.ask("users_delete", "oneself", fmt.Sprint(r.user("carol").ID), `{"password":"`+password+`"}`, 204, bearer(r.login("carol").Access))
@@ -264,6 +267,26 @@ func (r *recorder) linkExamples() {
 		})
 	}
 }
+
+// cookieExamples are of a browser, which has its tokens in cookies.
+func (r *recorder) cookieExamples() {
+	for _, mode := range []string{twoCookies, oneCookie} {
+		r.another(func(r *recorder) {
+			r.user("alice")
+			b, name := r.signedIn("alice", mode), strings.ReplaceAll(mode, "-", "_")
+			own := func() []header {
+				return []header{cookies("jwt_refresh="+b.cookie("jwt_refresh"), "csrftoken="+b.cookie("csrftoken")), csrfToken(b.cookie("csrftoken"))}
+			}
+			r.ask("auth_refresh", name, "", "{}", 200, own()...)
+			b.signIn("alice", mode)
+			r.ask("auth_logout", name, "", "{}", 204, own()...)
+			r.only(mode)
+		})
+	}
+}
+
+// only says of the last example that it is so in one mode.
+func (r *recorder) only(mode string) { r.list[len(r.list)-1].Mode = mode }
 
 // brokenExamples asks servers whose store is damaged, and away.
 func (r *recorder) brokenExamples() {
@@ -315,6 +338,32 @@ func TestOpenAPI_OperationsHaveExamples(t *testing.T) {
 			}
 			if has == slices.Contains(without, op.ID) && method != "head" && method != "options" {
 				t.Errorf("%s: that it has examples is %v", op.ID, has)
+			}
+		}
+	}
+}
+
+// What tools fill in is the first example.
+func TestOpenAPI_ExamplesOfTokensComeFirst(t *testing.T) {
+	t.Parallel()
+	for allowed, want := range map[string]map[string]string{
+		"json,one-cookie,two-cookies": {"login": "tokens two_cookies one_cookie", "refresh": "tokens two_cookies one_cookie", "logout": "session two_cookies one_cookie"},
+		"one-cookie,json":             {"login": "tokens one_cookie", "refresh": "tokens one_cookie", "logout": "session one_cookie"},
+		"json":                        {"login": "tokens", "refresh": "tokens", "logout": "session"},
+		"two-cookies":                 {"login": "two_cookies", "refresh": "two_cookies", "logout": "two_cookies"},
+	} {
+		paths := testDocument(func(c *config.Config) { c.AuthModes = strings.Split(allowed, ",") }).Paths
+		for path, want := range want {
+			examples := paths["/auth/"+path]["post"].RequestBody.Content["application/json"].Examples
+			var names []string
+			for _, e := range examples {
+				names = append(names, e.Name)
+			}
+			if got := strings.Join(names, " "); got != want {
+				t.Errorf("with %s the examples of %s are %s, want %s", allowed, path, got, want)
+			}
+			if first := `{"` + strings.Fields(want)[0] + `":`; !strings.HasPrefix(string(marshal(t, examples)), first) {
+				t.Errorf("with %s those of %s are written as %s", allowed, path, marshal(t, examples))
 			}
 		}
 	}

@@ -35,6 +35,40 @@
   }
   const bearer = schemes.find(([, s]) => s.type === "http" && s.scheme.toLowerCase() === "bearer")?.[0];
   const path = (url) => new URL(url, location.href).pathname;
+  const say = (text) => { status.textContent = text; };
+  const csrfToken = () => document.cookie.match(/(?:^|; *)csrftoken=([^;]*)/)?.[1];
+  // Swagger UI fails to forget what it was not given.
+  const forget = () => { if (ui.authSelectors.authorized()?.has(bearer)) ui.authActions.logout([bearer]); };
+  const ended = {
+    token_expired: "The access token has expired: sign in again, or execute POST /auth/refresh.",
+    token_not_valid: "The access token is not valid any more: sign in again.",
+  };
+  let refresh = ""; // the token of the last login, where no cookie has it
+
+  const answered = (request, response) => {
+    const called = path(response.url);
+    const signsIn = called === base + "/auth/login" || called === base + "/auth/refresh";
+    if (!response.ok) {
+      const why = response.status === 401 && ended[response.obj?.code];
+      if (why && /^bearer /i.test(request.headers.Authorization ?? "")) {
+        forget();
+        say(why);
+      }
+    } else if (signsIn && response.obj?.access) {
+      refresh = response.obj.refresh;
+      ui.preauthorizeApiKey(bearer, response.obj.access);
+      say("Signed in: calls carry the access token, for " + response.obj.expires_in + " seconds.");
+    } else if (signsIn && response.obj?.mode) {
+      refresh = "";
+      forget(); // beside it no cookie counts
+      say("Signed in by cookies.");
+    } else if (called === base + "/auth/logout") {
+      refresh = "";
+      forget();
+      say("Signed out: calls are made as nobody.");
+    }
+    return response;
+  };
 
   const ui = SwaggerUIBundle({
     spec,
@@ -45,25 +79,19 @@
     tryItOutEnabled: true,
     validatorUrl: null,
     queryConfigEnabled: false,
-    // Where cookies carry the session, a change needs the proof that is in one of them.
     requestInterceptor: (request) => {
-      const csrf = document.cookie.match(/(?:^|; *)csrftoken=([^;]*)/);
+      // Where cookies carry the session, a change needs the proof that is in one of them.
+      const csrf = csrfToken();
       if (csrf && !["GET", "HEAD", "OPTIONS"].includes(request.method.toUpperCase())) {
-        request.headers["X-CSRFToken"] = csrf[1];
+        request.headers["X-CSRFToken"] = csrf;
       }
+      // The token of an example, which is cut short, stands for the visitor's own.
+      if ([base + "/auth/refresh", base + "/auth/logout"].includes(path(request.url)) && typeof request.body === "string") {
+        request.body = request.body.replace(/"refresh":\s*"[\w-]+\.\.\."/, refresh && `"refresh": "${refresh}"`);
+      }
+      request.responseInterceptor = (response) => answered(request, response);
       return request;
     },
-    responseInterceptor: (response) => {
-      if (!response.ok || !bearer) return response;
-      const called = path(response.url);
-      if ((called === base + "/auth/login" || called === base + "/auth/refresh") && response.obj?.access) {
-        ui.preauthorizeApiKey(bearer, response.obj.access);
-        status.textContent = "Signed in: calls carry the access token, for " + response.obj.expires_in + " seconds.";
-      } else if (called === base + "/auth/logout") {
-        ui.authActions.logout([bearer]);
-        status.textContent = "Signed out: calls are made as nobody.";
-      }
-      return response;
-    },
   });
+  if (csrfToken()) say("Signed in by cookies.");
 })();
