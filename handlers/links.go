@@ -15,12 +15,28 @@ import (
 // Pages renders what a browser is shown in place of JSON. Each gives the page
 // and its Content-Security-Policy.
 type Pages interface {
-	// Confirm shows where a confirmation stands: a sentence, and a button that
-	// confirms where one is left to press.
-	Confirm(title, sentence, button string) (page []byte, policy string)
+	// Confirm shows where a confirmation stands: a sentence, a button that confirms
+	// where one is left to press, and a link to the path where one goes on.
+	Confirm(title, sentence, button, onward string) (page []byte, policy string)
 	// Reset shows a sentence and, where a password is to be set, the form for it
-	// with what is wrong with the one that was sent.
-	Reset(sentence string, form bool, complaints []string) (page []byte, policy string)
+	// with the field that is wrong and why, and such a link.
+	Reset(sentence string, form bool, wrong string, complaints []string, onward string) (page []byte, policy string)
+}
+
+// signIn is where people go on when a link has done its work.
+const signIn = "/auth/login"
+
+// deadLink says to people what is wrong with a link, and where they go on: again
+// is where another is asked for.
+func deadLink(err error, again string) (sentence, onward string) {
+	public := services.Public(err)
+	switch public.Code {
+	case services.CodeTokenExpired, services.CodeTokenNotValid:
+		return "This link has been used, has expired, or is damaged.", again
+	case services.CodeAlreadyActive:
+		return public.Message, signIn
+	}
+	return public.Message, ""
 }
 
 // confirmation is what is said of a link that confirms something.
@@ -29,16 +45,20 @@ type confirmation struct {
 	done        string
 	button      string
 	press, post string // what is left to do, for people and for programs
+	onward      string // where one goes on when it is done
+	again       string // where another link is asked for
 }
 
 var (
 	activation = confirmation{
 		"Activate your account", "User activated.", "Activate my account",
 		"Press the button to activate your account.", "Send a POST to this URL to activate the user.",
+		signIn, "/auth/activate/resend",
 	}
 	emailConfirmation = confirmation{
 		"Confirm your address", "Email confirmed.", "Confirm my address",
 		"Press the button to confirm your new address.", "Send a POST to this URL to confirm the address.",
+		"", "",
 	}
 )
 
@@ -94,13 +114,15 @@ func (h *AuthHandler) sendConfirmation(c *gin.Context, what confirmation, done b
 		return sendValue(c, http.StatusOK, detail{sentence})
 	}
 	if err != nil {
-		page, policy := h.pages.Confirm(what.title, services.Public(err).Message, "")
+		sentence, onward := deadLink(err, what.again)
+		page, policy := h.pages.Confirm(what.title, sentence, "", onward)
 		return pageError{err, page, policy}
 	}
+	onward := what.onward
 	if !done {
-		sentence = what.press
+		sentence, onward = what.press, ""
 	}
-	page, policy := h.pages.Confirm(what.title, sentence, button)
+	page, policy := h.pages.Confirm(what.title, sentence, button, onward)
 	return sendPage(c, page, policy)
 }
 

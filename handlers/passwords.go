@@ -101,11 +101,29 @@ func (h *AuthHandler) ResetByForm(c *gin.Context) error {
 		return unreadable(err)
 	}
 	password := c.Request.PostForm.Get("new_password")
-	err := services.FieldError("The password is not valid.", "new_password", "The two are not the same.")
+	err := error(unequal{services.FieldError("The password is not valid.", "new_password", "The two are not the same.")})
 	if password == c.Request.PostForm.Get("repeated") {
 		err = h.accounts.ConfirmReset(c.Request.Context(), c.Param("token"), password)
 	}
 	return h.sendReset(c, passwordSet, passwordSet, false, err)
+}
+
+// unequal is the error of a form whose second password is another.
+type unequal struct{ error }
+
+// Unwrap gives the error.
+func (e unequal) Unwrap() error { return e.error }
+
+// wrongField gives the field of the form that an error is about, and why.
+func wrongField(err error) (field string, complaints []string) {
+	var invalid *services.Error
+	if !errors.As(err, &invalid) || invalid.Code != services.CodeInvalid {
+		return "", nil
+	}
+	if errors.As(err, new(unequal)) {
+		return "repeated", invalid.Fields["new_password"]
+	}
+	return "new_password", invalid.Fields["new_password"]
 }
 
 // sendReset says how a reset stands, to people and to programs. What is wrong
@@ -114,19 +132,19 @@ func (h *AuthHandler) sendReset(c *gin.Context, people, programs string, form bo
 	varyByAccept(c)
 	switch {
 	case err != nil && middleware.WantsPage(c):
-		var invalid *services.Error
-		sentence, again := services.Public(err).Message, false
-		var complaints []string
-		if errors.As(err, &invalid) && invalid.Code == services.CodeInvalid {
-			complaints, again = invalid.Fields["new_password"], true
-		}
-		page, policy := h.pages.Reset(sentence, again, complaints)
+		sentence, onward := deadLink(err, "/auth/password/reset")
+		wrong, complaints := wrongField(err)
+		page, policy := h.pages.Reset(sentence, wrong != "", wrong, complaints, onward)
 		return pageError{err, page, policy}
 	case err != nil:
 		return err
 	case !middleware.WantsPage(c):
 		return sendValue(c, http.StatusOK, detail{programs})
 	}
-	page, policy := h.pages.Reset(people, form, nil)
+	onward := signIn
+	if form {
+		onward = ""
+	}
+	page, policy := h.pages.Reset(people, form, "", nil, onward)
 	return sendPage(c, page, policy)
 }

@@ -224,7 +224,7 @@ func TestActivate_BrowserPressesAButton(t *testing.T) {
 	if got := again.wantPage(http.StatusConflict); got != "This account is already active." || formOfPage.Match(again.Body) {
 		t.Fatalf("pressed again the page says %q", got)
 	}
-	if got := a.do("GET", link+"x", nil, browserAccept).wantPage(http.StatusUnauthorized); got != "Error decoding signature." {
+	if got := a.do("GET", link+"x", nil, browserAccept).wantPage(http.StatusUnauthorized); got != deadLinkText {
 		t.Fatalf("on a bad link the page says %q", got)
 	}
 }

@@ -19,6 +19,15 @@ func newBrowserMailApp(t testing.TB) *mailApp {
 	return newMailApp(t, func(c *config.Config) { c.PublicURL = "http://" + c.Addr })
 }
 
+// wantOnward checks where a link of the page leads.
+func wantOnward(p *page, text, path string) {
+	p.t.Helper()
+	p.see(text)
+	if got := evaluate[string](p, "find("+js(text)+").href"); got != p.base+path {
+		p.t.Errorf("%s leads to %s", text, got)
+	}
+}
+
 func TestBrowser_AnAccountIsActivatedByTheButton(t *testing.T) {
 	t.Parallel()
 	a := newBrowserApp(t, "")
@@ -40,6 +49,7 @@ func TestBrowser_AnAccountIsActivatedByTheButton(t *testing.T) {
 		press(p)
 		p.seeText(statusOfConfirmation, "User activated.")
 		look()
+		wantOnward(p, "=Sign in", "/auth/login")
 		if got := p.path(); got != link {
 			t.Errorf("%s: the page is at %s", name, got)
 		}
@@ -47,6 +57,11 @@ func TestBrowser_AnAccountIsActivatedByTheButton(t *testing.T) {
 		p.visit(link) // again
 		p.gone("button")
 		look()
+		wantOnward(p, "=Sign in", "/auth/login")
+		p.expect("answer: 401 to GET /auth/activate/")
+		p.visit(link + "x")
+		p.seeText(statusOfConfirmation, deadLinkText)
+		wantOnward(p, "=Ask for another link", "/auth/activate/resend")
 	}
 }
 
@@ -85,13 +100,18 @@ func TestBrowser_APasswordIsSetByTheForm(t *testing.T) {
 		p.expect("answer: 400 to POST " + resetPath)
 		submit(p, other, "something else altogether")
 		p.see("[role=alert]")
-		if got := p.attribute(newPasswordField, "aria-invalid"); got != "true" {
-			t.Errorf("%s: the field that is wrong is aria-invalid=%q", name, got)
+		if first, second := p.attribute(newPasswordField, "aria-invalid"), p.attribute(repeatedField, "aria-invalid"); first != "" || second != "true" {
+			t.Errorf("%s: the fields are aria-invalid=%q and %q", name, first, second)
 		}
 		look()
 		submit(p, other, other)
 		p.gone("form")
 		look()
+		wantOnward(p, "=Sign in", "/auth/login")
+		p.expect("answer: 401 to GET " + resetPath)
+		p.visit(link) // again
+		p.seeText(statusOfConfirmation, deadLinkText)
+		wantOnward(p, "=Ask for another link", resetPath)
 		m.do("POST", "/auth/login", map[string]any{"username": name, "password": password}).want(http.StatusUnauthorized)
 		m.do("POST", "/auth/login", map[string]any{"username": name, "password": other}).want(http.StatusOK)
 	}

@@ -67,20 +67,38 @@ type notice struct {
 	Sentence   string
 	Button     string
 	Form       bool
+	Wrong      string // the field that Complaints are about
 	Complaints []string
+	Onward     string // where the link leads, "" for none
+	Words      string
+}
+
+// onward gives where a link to a path of the API leads, and what it says.
+func (p *Pages) onward(path string) (url, words string) {
+	switch path {
+	case "":
+		return "", ""
+	case "/auth/login":
+		return p.prefix + path, "Sign in"
+	}
+	return p.prefix + path, "Ask for another link"
 }
 
 // Confirm gives a page that says where a confirmation stands, with a button or,
-// for an empty one, without, and its Content-Security-Policy: forms to
-// ourselves, no script.
-func (p *Pages) Confirm(title, sentence, button string) (body []byte, policy string) {
-	return p.render("confirm.html", notice{Frame: p.frame(title), Sentence: sentence, Button: button}), pagePolicy
+// for an empty one, without, a link to the path where one goes on, or none, and
+// its Content-Security-Policy: forms to ourselves, no script.
+func (p *Pages) Confirm(title, sentence, button, onward string) (body []byte, policy string) {
+	data := notice{Frame: p.frame(title), Sentence: sentence, Button: button}
+	data.Onward, data.Words = p.onward(onward)
+	return p.render("confirm.html", data), pagePolicy
 }
 
 // Reset gives the page on which a new password is set, with its form or without,
-// what is wrong with the one that was sent, and its Content-Security-Policy.
-func (p *Pages) Reset(sentence string, form bool, complaints []string) (body []byte, policy string) {
-	data := notice{Frame: p.frame("Set a new password"), Sentence: sentence, Form: form, Complaints: complaints}
+// which field of it is wrong and why, the link of Confirm, and its
+// Content-Security-Policy.
+func (p *Pages) Reset(sentence string, form bool, wrong string, complaints []string, onward string) (body []byte, policy string) {
+	data := notice{Frame: p.frame("Set a new password"), Sentence: sentence, Form: form, Wrong: wrong, Complaints: complaints}
+	data.Onward, data.Words = p.onward(onward)
 	return p.render("reset.html", data), pagePolicy
 }
 
