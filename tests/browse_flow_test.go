@@ -203,7 +203,7 @@ func TestBrowser_AListIsPagedThroughByItsLinks(t *testing.T) {
 		}
 		p.seeJSON("Task number " + turn.first)
 		p.wait(`document.readyState === "complete"`)
-		if got := strings.Join(evaluate[[]string](p, `[...document.querySelectorAll(".pages a")].map(a => a.rel)`), " "); got != turn.links {
+		if got := strings.Join(evaluate[[]string](p, `[...document.querySelectorAll("#pages-below a")].map(a => a.rel)`), " "); got != turn.links {
 			t.Errorf("the page that begins with task %s leads to %q, want %q", turn.first, got, turn.links)
 		}
 		p.wantOwn()

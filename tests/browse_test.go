@@ -394,7 +394,7 @@ func TestBrowse_GivesTheCommandsForAShell(t *testing.T) {
 		t.Errorf("httpie: %s", got)
 	}
 	signedIn := a.signedIn("alice", twoCookies).look("/tasks", http.StatusOK)
-	if got := signedIn.text("curl-line"); got != `curl -H "Authorization: Bearer $TOKEN" http://dueto.test/tasks` {
+	if got := signedIn.text("curl-line"); got != `curl -H "Authorization: Token $TOKEN" http://dueto.test/tasks` {
 		t.Errorf("curl, signed in: %s", got)
 	}
 }

@@ -15,9 +15,10 @@
     } catch { return null; }
   };
   const say = (text) => { byID("status").textContent = text; };
+  // The same page again is no reload, which would keep its place.
   const go = (path, message) => {
     keep("dueto.said", message);
-    if (path) location.assign(path); else location.reload();
+    if (path) location.assign(path); else location.replace(location.pathname + location.search);
   };
 
   const cookie = (name) => {
@@ -85,7 +86,8 @@
       case "text": return JSON.stringify(value);
       case "boolean": return value === "" ? undefined : value;
     }
-    if (value === "") return byID(field.id + "-null") ? "null" : '""';
+    if (value === "" && byID(field.id + "-null")) return "null";
+    if (value === "") return field.form.dataset.method === "PUT" ? undefined : '""'; // PUT gives what is left out its default
     switch (kind) {
       case "integer": return integer(value.trim());
       case "json": try { JSON.parse(value); return value; } catch { return JSON.stringify(value); }
@@ -137,7 +139,8 @@
     }
   }
 
-  function complain(form, text, errors = {}, again = false) {
+  // complain says what went wrong, and at which fields; more is what may be done.
+  function complain(form, text, errors = {}, more = null) {
     const summary = byID(form.id + "-summary");
     const list = make("ul");
     let first = null;
@@ -159,20 +162,30 @@
     for (const [name, texts] of left) list.append(make("li", name + ": " + texts.join(" ")));
     summary.replaceChildren(make("p", text));
     if (list.children.length > 0) summary.append(list);
-    if (again) {
-      const button = make("button", "Load it again", { type: "button", class: "quiet", id: form.id + "-reload" });
-      button.addEventListener("click", () => location.reload());
-      summary.append(button);
-    }
+    if (more) summary.append(more);
     (first ?? summary).focus();
+  }
+
+  function reloader(form) {
+    const button = make("button", "Load it again", { type: "button", class: "quiet", id: form.id + "-reload" });
+    button.addEventListener("click", () => location.reload());
+    return button;
+  }
+
+  // entrance leads to where one signs in, beside the page with what was typed.
+  function entrance(form) {
+    const place = make("p");
+    const link = make("a", "Sign in again in a new tab", { href: prefix + "/auth/login", target: "_blank", rel: "noopener", id: form.id + "-entrance" });
+    place.append(link, ", and send this once more: what you typed stays here.");
+    return place;
   }
 
   function refuse(form, answer) {
     const { response, value } = answer;
     if (response.status === 412) {
-      complain(form, "This was changed meanwhile, and nothing was done. Load it again to see how it is now; what you put in here is lost then.", {}, true);
-    } else if (response.status === 401 && form.id !== "form-sign-in") {
-      complain(form, sentence(answer) + " Sign in again.");
+      complain(form, "This was changed meanwhile, and nothing was done. Load it again to see how it is now; what you put in here is lost then.", {}, reloader(form));
+    } else if (response.status === 401 && !("open" in form.dataset)) {
+      complain(form, sentence(answer), {}, entrance(form));
     } else {
       complain(form, sentence(answer), value?.errors);
     }
@@ -215,6 +228,9 @@
     const { response } = answer;
     const { method, next } = form.dataset;
     if (form.id === "form-sign-in") return go(next, "You are signed in.");
+    if (form.getAttribute("action").replace(/\/$/, "") === prefix + "/auth/logout") {
+      return go(prefix + "/", cookie("csrftoken") ? "The session has ended." : "You are signed out.");
+    }
     if ("show" in form.dataset) return show(form, answer);
     const done = { POST: "Made.", PUT: "Replaced.", PATCH: "Changed.", DELETE: "Deleted." }[method];
     return go(method === "POST" ? local(response.headers.get("Location") ?? "") : next, `${response.status} ${response.statusText}: ${done}`.replace(" :", ":"));
@@ -226,6 +242,7 @@
     const button = form.querySelector("[type=submit]");
     if (form.getAttribute("aria-busy") === "true") return;
     clear(form);
+    say("");
     form.setAttribute("aria-busy", "true");
     button.disabled = true;
     try {
@@ -286,7 +303,11 @@
 
   const each = (selector, visit) => document.querySelectorAll(selector).forEach(visit);
   const said = take("dueto.said");
-  if (said) say(said);
+  if (said) {
+    say(said);
+    byID("status").focus();
+    byID("status").scrollIntoView({ block: "nearest" });
+  }
   each("form[data-method]", (form) => {
     form.addEventListener("submit", submit);
     form.querySelector("[type=submit]").disabled = false;

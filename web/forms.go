@@ -246,7 +246,7 @@ func help(f field, s *openapi.Schema) []string {
 		}
 	case kindText:
 		if bounds := bounds(s.MinLength, s.MaxLength); bounds != "" && len(s.Enum) == 0 {
-			add("%s characters.", bounds)
+			add("%s %s.", bounds, characters(s.MinLength, s.MaxLength))
 		}
 	}
 	if s.Default != nil && f.Was == "" {
@@ -267,6 +267,18 @@ func bounds(low, high *int64) string {
 		return "At least " + number(low)
 	}
 	return ""
+}
+
+// characters is in the number of the last of the bounds.
+func characters(low, high *int64) string {
+	last := high
+	if high == nil || *high >= 1<<53 {
+		last = low
+	}
+	if last != nil && *last == 1 {
+		return "character"
+	}
+	return "characters"
 }
 
 func number(n *int64) string {

@@ -30,12 +30,13 @@ func shellWord(url string) string {
 }
 
 // shellLines gives the commands that ask what a page shows, for httpie and curl.
-// Whoever is signed in gets another answer than nobody: programs bring a token.
+// Whoever is signed in gets another answer than nobody: programs bring a token,
+// by the scheme that takes both kinds.
 func shellLines(url string, signedIn bool) (httpie, curl string) {
 	url = shellWord(url)
 	if !signedIn {
 		return "http GET " + url, "curl " + url
 	}
-	const token = `"Authorization: Bearer $TOKEN"`
+	const token = `"Authorization: Token $TOKEN"`
 	return "http GET " + url + " " + token, "curl -H " + token + " " + url
 }

@@ -172,6 +172,9 @@ func TestNewForm_MakesAFieldOfEachKindOfSchema(t *testing.T) {
 		{Name: "ids", Schema: &openapi.Schema{Type: types(openapi.Array), Items: &openapi.Schema{Type: types(openapi.Integer)}}},
 		{Name: "rest", Schema: &openapi.Schema{Type: types(openapi.Object)}},
 		{Name: "password", Schema: &openapi.Schema{Type: types(openapi.String), Format: "password"}},
+		{Name: "key", Schema: &openapi.Schema{Type: types(openapi.String), MinLength: new(int64(1))}},
+		{Name: "mark", Schema: &openapi.Schema{Type: types(openapi.String), MinLength: new(int64(0)), MaxLength: new(int64(1))}},
+		{Name: "phrase", Schema: &openapi.Schema{Type: types(openapi.String), MinLength: new(int64(8))}},
 	}}
 	object := map[string]json.RawMessage{}
 	const shown = `{"id":1,"title":"a\nb","text":"<b>","due_to":null,"level":0,"done":false,"seen":"b","tags":["x","y z"],"ids":[1,9223372036854775807],"rest":{"a":[1]}}`
@@ -206,6 +209,7 @@ func TestNewForm_MakesAFieldOfEachKindOfSchema(t *testing.T) {
 		"title": {"text", "textarea", "a\nb", false}, "text": {"text", "textarea", "<b>", false}, "due_to": {"time", "text", "", true}, "level": {"integer", "number", "0", false},
 		"done": {"boolean", "select", "false", false}, "seen": {"text", "select", "b", false}, "tags": {"texts", "textarea", "x\ny z", false},
 		"ids": {"integers", "textarea", "1\n9223372036854775807", false}, "rest": {"json", "textarea", `{"a":[1]}`, false}, "password": {"text", "password", "", false},
+		"key": {"text", "text", "", false}, "mark": {"text", "text", "", false}, "phrase": {"text", "text", "", false},
 	}
 	if got := briefs(changed); !reflect.DeepEqual(got, want) || changed.ETag != `"v1"` {
 		t.Errorf("PATCH has %v, want %v", got, want)
@@ -215,6 +219,7 @@ func TestNewForm_MakesAFieldOfEachKindOfSchema(t *testing.T) {
 		"title": {"text", "text", "", false}, "text": {"text", "textarea", "", false}, "due_to": {"time", "text", "", false}, "level": {"integer", "number", "", false},
 		"done": {"boolean", "select", "", false}, "seen": {"text", "select", "", false}, "tags": {"texts", "textarea", "", false},
 		"ids": {"integers", "textarea", "", false}, "rest": {"json", "textarea", "", false}, "password": {"text", "password", "", false},
+		"key": {"text", "text", "", false}, "mark": {"text", "text", "", false}, "phrase": {"text", "text", "", false},
 	}
 	if got := briefs(made); !reflect.DeepEqual(got, fresh) {
 		t.Errorf("POST has %v, want %v", got, fresh)
@@ -226,6 +231,7 @@ func TestNewForm_MakesAFieldOfEachKindOfSchema(t *testing.T) {
 	for label, want := range map[string]string{
 		"Title": "1 to 100 characters.", "Text": "Up to 201 characters.", "Level": "0 to 4. By default 2.", "Tags": "One a line, at most 20.", "Ids": "One a line.", "Rest": "As JSON.",
 		"Password": "", "Due to": "A time with an offset, such as 2026-10-18T19:12:01Z.", "Seen": "", "Done": "",
+		"Key": "At least 1 character.", "Mark": "0 to 1 character.", "Phrase": "At least 8 characters.",
 	} {
 		if got, ok := help[label]; !ok || got != want {
 			t.Errorf("%s is explained as %q, want %q", label, got, want)
