@@ -114,7 +114,7 @@ func (p *page) beside() *page {
 
 func TestBrowser_WhatWasTypedOutlivesTheSession(t *testing.T) {
 	t.Parallel()
-	a := newBrowserApp(t, "/api")
+	a := newBrowserApp(t, "")
 	a.superuser("alice")
 	p := a.page()
 	p.visit("/tasks")
@@ -124,7 +124,7 @@ func TestBrowser_WhatWasTypedOutlivesTheSession(t *testing.T) {
 	p.expect("answer: 401 to POST /tasks", "answer: 401 to POST /auth/refresh")
 	p.send("post")
 	p.see("#form-post-entrance")
-	for name, want := range map[string]string{"href": "/api/auth/login", "target": "_blank", "rel": "noopener"} {
+	for name, want := range map[string]string{"href": "/auth/login", "target": "_blank", "rel": "noopener"} {
 		if got := p.attribute("#form-post-entrance", name); got != want {
 			t.Errorf("the link has %s=%q, want %q", name, got, want)
 		}
@@ -133,6 +133,7 @@ func TestBrowser_WhatWasTypedOutlivesTheSession(t *testing.T) {
 	other := p.beside()
 	other.expect("answer: 401 to GET /auth/login", "answer: 405 to GET /auth/login", "answer: 401 to POST /auth/refresh")
 	other.visit("/auth/login")
+	other.seeText("#status-line", "HTTP 405 Method Not Allowed") // the page has ended the session by now
 	other.signIn("alice")
 	if got := p.value("#post-title"); got != "Typed for long" {
 		t.Errorf("what was typed has become %q", got)
