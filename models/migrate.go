@@ -62,22 +62,25 @@ func lacking(db DB, engine string) ([]migration, error) {
 	return pending(list, at)
 }
 
-// migrate applies migrations, each in a transaction of its own. The version is
-// read in it again, so of two processes that start together the second finds
-// the first one's work done.
+// migrate applies migrations, all in one transaction: nobody finds a database
+// halfway, and what fails changes nothing. The version is read in it again, so of
+// two processes that start together the second finds the first one's work done.
 func migrate(ctx context.Context, list []migration, write func(context.Context, func(DB) error) error, now time.Time) (applied []string, err error) {
-	for _, m := range list {
-		ran := false
-		err := write(ctx, func(tx DB) (err error) {
-			ran, err = applyMigration(tx, m, now)
-			return err
-		})
-		if err != nil {
-			return applied, fmt.Errorf("migration %s: %w", m.name, err)
+	err = write(ctx, func(tx DB) error {
+		applied = nil // of a transaction that is run again
+		for _, m := range list {
+			ran, err := applyMigration(tx, m, now)
+			if err != nil {
+				return fmt.Errorf("migration %s: %w", m.name, err)
+			}
+			if ran {
+				applied = append(applied, m.name)
+			}
 		}
-		if ran {
-			applied = append(applied, m.name)
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return applied, nil
 }
