@@ -19,6 +19,8 @@ func (c controls) page(t *testing.T) *page {
 		path, script := strings.CutSuffix(r.URL.Path, ".js")
 		control, ok := c[path]
 		switch {
+		case path == "/favicon.ico": // which browsers ask for where a page names no icon
+			w.WriteHeader(http.StatusNoContent)
 		case !ok:
 			http.NotFound(w, r)
 		case script:

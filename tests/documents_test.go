@@ -160,7 +160,7 @@ const mark = "---- end of a command ----"
 // runDocument runs a document's commands, and gives what each prints.
 func runDocument(t *testing.T, text string) (outputs []string) {
 	t.Helper()
-	program := newProgram(t)
+	program := newProgram(t).with("DUETO_PASSWORD_COST=4") // a machine may be busy
 	program.write("config.json", `{"default_options": ["--ignore-stdin"]}`)
 	if err := os.MkdirAll(program.file("bin"), 0o700); err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func runDocument(t *testing.T, text string) (outputs []string) {
 // runPart types commands into one shell, beside a server that ends with it.
 func runPart(t *testing.T, program *program, part []step) []string {
 	t.Helper()
-	server := program.start("serve", "--addr=127.0.0.1:0", "--password-cost=4", "--public-url=http://127.0.0.1:8000",
+	server := program.start("serve", "--addr=127.0.0.1:0", "--public-url=http://127.0.0.1:8000",
 		"--refresh-grace=1m") // a machine may be busy
 	server.listening()
 	defer server.stop()

@@ -215,7 +215,7 @@ const deadLinkText = "This link has been used, has expired, or is damaged."
 func (a *app) wantLinkDead(link string, status int, sentence string) {
 	a.t.Helper()
 	people := deadLinkText
-	if strings.HasPrefix(sentence, "User inactive") {
+	if status == http.StatusConflict || strings.HasPrefix(sentence, "User inactive") {
 		people = sentence
 	}
 	for _, method := range []string{"GET", "POST"} {
