@@ -57,7 +57,7 @@ func takeFormat(u *url.URL) string {
 // application/json (RFC 9110, 12.5.1). Where they want both alike, as */* does,
 // it is a program that asks.
 func prefersHTML(accept []string) bool {
-	if len(accept) == 0 || (len(accept) == 1 && accept[0] == "*/*") {
+	if len(accept) == 0 || (len(accept) == 1 && (accept[0] == "*/*" || accept[0] == "application/json")) {
 		return false
 	}
 	html, json := quality{}, quality{}

@@ -47,7 +47,11 @@ func Browse(b Browsing) gin.HandlerFunc {
 			return
 		}
 		h := c.Writer.Header()
-		h["Vary"] = append(h["Vary"], "Accept")
+		if vary := h["Vary"]; slices.Equal(vary, varyByCaller) {
+			h["Vary"] = varyOfReads
+		} else {
+			h["Vary"] = append(vary, "Accept")
+		}
 		if !wanted {
 			return
 		}

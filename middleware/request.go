@@ -115,12 +115,19 @@ func LimitBody(limit int64) gin.HandlerFunc {
 // APIPolicy is the Content-Security-Policy of everything that is not a page.
 const APIPolicy = "default-src 'none'; frame-ancestors 'none'"
 
+// Vary, of all answers and of most answers to reads. Shared, and never changed:
+// appending to them makes a copy, for they have no room.
+var (
+	varyByCaller = []string{"Authorization, Cookie"}
+	varyOfReads  = []string{varyByCaller[0], "Accept"}
+)
+
 // SecureHeaders sets what every answer carries. https is whether the public
 // URL is: only then may browsers be told to insist on it.
 func SecureHeaders(https bool) gin.HandlerFunc {
 	// Shared, and never changed: one slice a header, not one a request.
 	nosniff, referrer, policy := []string{"nosniff"}, []string{"no-referrer"}, []string{APIPolicy}
-	vary, hsts := []string{"Authorization, Cookie"}, []string{"max-age=31536000; includeSubDomains"}
+	vary, hsts := varyByCaller, []string{"max-age=31536000; includeSubDomains"}
 	return func(c *gin.Context) {
 		h := c.Writer.Header()
 		h["X-Content-Type-Options"] = nosniff
@@ -129,7 +136,7 @@ func SecureHeaders(https bool) gin.HandlerFunc {
 		if set, ok := h["Vary"]; ok {
 			h["Vary"] = append(set, vary...)
 		} else {
-			h["Vary"] = vary // appending to it makes a copy: it has no room
+			h["Vary"] = vary
 		}
 		if https {
 			h["Strict-Transport-Security"] = hsts

@@ -160,7 +160,7 @@ const mark = "---- end of a command ----"
 // runDocument runs a document's commands, and gives what each prints.
 func runDocument(t *testing.T, text string) (outputs []string) {
 	t.Helper()
-	program := newProgram(t).with("DUETO_PASSWORD_COST=4") // a machine may be busy
+	program := newProgram(t)
 	program.write("config.json", `{"default_options": ["--ignore-stdin"]}`)
 	if err := os.MkdirAll(program.file("bin"), 0o700); err != nil {
 		t.Fatal(err)
@@ -183,14 +183,14 @@ func runDocument(t *testing.T, text string) (outputs []string) {
 // runPart types commands into one shell, beside a server that ends with it.
 func runPart(t *testing.T, program *program, part []step) []string {
 	t.Helper()
-	server := program.start("serve", "--addr=127.0.0.1:0", "--public-url=http://127.0.0.1:8000",
+	server := program.start("serve", "--addr=127.0.0.1:0", "--password-cost=4", "--public-url=http://127.0.0.1:8000",
 		"--refresh-grace=1m") // a machine may be busy
 	server.listening()
 	defer server.stop()
 	// The server listens elsewhere than the documents say: it is the clients'
 	// proxy, and so gets what is meant for port 8000.
 	return typed(t, program, part, "http_proxy="+server.proxy(), "no_proxy=", "NO_PROXY=",
-		"HTTPIE_CONFIG_DIR="+program.dir, "PYTHONWARNINGS=ignore")
+		"HTTPIE_CONFIG_DIR="+program.dir, "PYTHONWARNINGS=ignore", "DUETO_PASSWORD_COST=4")
 }
 
 // typed types commands into one shell.
