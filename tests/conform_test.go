@@ -50,6 +50,7 @@ func describe(t testing.TB, at string, document func() ([]byte, error)) {
 		if err != nil {
 			return nil, err
 		}
+		text = bytes.ReplaceAll(text, []byte(host), []byte("127.0.0.1:8000")) // where it is makes no other document
 		if known, ok := parsedDocuments.Load(string(text)); ok {
 			return known.(*conform.Document), nil
 		}
