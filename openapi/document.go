@@ -114,11 +114,11 @@ func (e *Examples) Set(name string, example Example) {
 
 // MarshalJSON writes an object that keeps the order.
 func (e Examples) MarshalJSON() ([]byte, error) {
-	members := make([]member, len(e))
+	members := make(Ordered, len(e))
 	for i, named := range e {
-		members[i] = member{named.Name, named.Example}
+		members[i] = Member{named.Name, named.Example}
 	}
-	return marshalOrdered(members)
+	return members.MarshalJSON()
 }
 
 // Response is an answer.

@@ -71,31 +71,35 @@ type Properties []Property
 
 // MarshalJSON writes an object that keeps the order.
 func (p Properties) MarshalJSON() ([]byte, error) {
-	members := make([]member, len(p))
+	members := make(Ordered, len(p))
 	for i, property := range p {
-		members[i] = member{property.Name, property.Schema}
+		members[i] = Member{property.Name, property.Schema}
 	}
-	return marshalOrdered(members)
+	return members.MarshalJSON()
 }
 
-type member struct {
-	name  string
-	value any
+// Member is a member of an Ordered object.
+type Member struct {
+	Name  string
+	Value any
 }
 
-// marshalOrdered writes an object whose members come in an order of their own.
-func marshalOrdered(members []member) ([]byte, error) {
+// Ordered is a JSON object whose members come in an order of their own.
+type Ordered []Member
+
+// MarshalJSON writes the members in their order.
+func (o Ordered) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
-	for i, m := range members {
+	for i, m := range o {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		name, err := json.Marshal(m.name)
+		name, err := json.Marshal(m.Name)
 		if err != nil {
 			return nil, err
 		}
-		value, err := json.Marshal(m.value)
+		value, err := json.Marshal(m.Value)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package routes
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -50,26 +49,11 @@ type fields []field
 
 // MarshalJSON writes an object.
 func (list fields) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
+	members := make(openapi.Ordered, len(list))
 	for i, f := range list {
-		value, err := json.Marshal(f)
-		if err != nil {
-			return nil, err
-		}
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, err := json.Marshal(f.Name)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
+		members[i] = openapi.Member{Name: f.Name, Value: f}
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	return members.MarshalJSON()
 }
 
 // describe gives what OPTIONS answers for a path of the table.
